@@ -1,0 +1,10 @@
+//! The language: values, signatures, the checker and the evaluator.
+//!
+//! Called by `operators` (row programs), `functions` (builtins), `engine`. No I/O, no wall clock, no DataFusion type:
+//! whatever comes from outside comes through [`host::Host`].
+
+pub mod builtin;
+pub mod host;
+pub mod value;
+
+pub use value::Value;

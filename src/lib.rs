@@ -1,0 +1,15 @@
+//! fluxmill: devices speak MQTT to it, a durable log keeps every message, Flux tasks run over it on time.
+#![doc = include_str!("ARCHITECTURE.md")]
+
+pub mod clock;
+pub mod commitlog;
+pub mod diagnostic;
+pub mod error;
+pub mod flux;
+pub mod operators;
+pub mod plan;
+pub mod point;
+pub mod store;
+pub mod syntax;
+pub mod table;
+pub mod time;

@@ -1,0 +1,3 @@
+//! The `fluxmill` program: hands its arguments to the library.
+
+fn main() {}

@@ -1,0 +1,11 @@
+//! Tables in memory: shapes, key rows and chunks of many tables; annotated CSV; the vocabulary of scans.
+//!
+//! Called by the store, the operators, the planner and the rim. Nothing here knows the language or a bucket's files.
+
+pub mod chunk;
+pub mod scan;
+pub mod shape;
+
+pub use chunk::{Chunk, KeyBlock, Segment, TableId};
+pub use scan::{Bounds, StreamProps};
+pub use shape::{Column, ColumnType, Name, Place, Shape};

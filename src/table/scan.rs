@@ -1,0 +1,158 @@
+//! The vocabulary between the planner and a store: what is read, what a store may take over, what it hands back.
+//!
+//! Spoken by `plan` (offers), `store` (takes) and `exec` (reads). It names no bucket file and no operator's code: a
+//! [`PushOp`] describes the first operators of a pipeline; a store that takes one answers exactly as the operator would.
+
+use std::sync::Arc;
+
+use futures::future::BoxFuture;
+
+use super::{Chunk, Name};
+use crate::error::Result;
+
+/// A time range `[start, stop)` in nanoseconds since the epoch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Bounds {
+    /// First nanosecond inside.
+    pub start_ns: i64,
+    /// First nanosecond after.
+    pub stop_ns: i64,
+}
+
+/// A bounded read of a bucket: `from |> range`.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct SourceRef {
+    /// The bucket's id (16 hex digits).
+    pub bucket: Name,
+    /// The range; its two values are the `_start` and `_stop` columns.
+    pub bounds: Bounds,
+}
+
+/// A literal in a predicate.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Literal {
+    /// A string.
+    String(Name),
+    /// A time in nanoseconds since the epoch.
+    Time(i64),
+}
+
+/// How a column is compared with a literal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Comparison {
+    /// `==`.
+    Equal,
+    /// `!=`.
+    NotEqual,
+    /// `<`.
+    Less,
+    /// `<=`.
+    LessEqual,
+    /// `>`.
+    Greater,
+    /// `>=`.
+    GreaterEqual,
+}
+
+/// A predicate over a point's identity (`_measurement`, `_field`, tags, `_time`): the only kind that may be decided below
+/// "the newest version wins". Three-valued: a comparison with an absent tag is null, and a row is kept on true only.
+#[derive(Clone, Debug)]
+pub enum Predicate {
+    /// All of them.
+    And(Vec<Predicate>),
+    /// Any of them.
+    Or(Vec<Predicate>),
+    /// Not this one.
+    Not(Box<Predicate>),
+    /// `r.column op literal`.
+    Compare {
+        /// `_measurement`, `_field`, `_time` or a tag.
+        column: Name,
+        /// The operator.
+        comparison: Comparison,
+        /// The right side.
+        literal: Literal,
+    },
+    /// `r.column =~ /pattern/`.
+    Matches {
+        /// `_measurement`, `_field` or a tag.
+        column: Name,
+        /// The compiled pattern; the search is not anchored.
+        pattern: Arc<regex::Regex>,
+    },
+    /// `exists r.column`.
+    Exists(Name),
+}
+
+/// The first operators of a pipeline as a store sees them. The store may take over any prefix that it answers
+/// identically; an op that it does not know ends the prefix.
+#[derive(Clone, Debug)]
+pub enum PushOp {
+    /// `filter` on identity columns only, `onEmpty: "drop"`.
+    Filter(Predicate),
+    /// `pivot(rowKey: ["_time"], columnKey: ["_field"], valueColumn: "_value")`: the store's own wide row.
+    PivotWide,
+    /// `group(columns: [...])`, mode `by`.
+    GroupKeys(Vec<Name>),
+    /// `first(column: ...)`.
+    First(Name),
+    /// `last(column: ...)`.
+    Last(Name),
+}
+
+/// How the parts of tables arrive.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Parts {
+    /// At most one table is open at a time.
+    Clustered,
+    /// Parts of many tables may alternate.
+    Scattered,
+}
+
+/// The logical order of tables (ascending ids).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum TableOrder {
+    /// As they first arrived.
+    Arrival,
+    /// Ascending by group key (flux-semantics 1.1, "Key ordering").
+    KeySorted,
+}
+
+/// What is known of a stream before its first chunk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct StreamProps {
+    /// How parts arrive.
+    pub parts: Parts,
+    /// What ascending ids mean.
+    pub tables: TableOrder,
+    /// Every table's rows ascend by `_time`.
+    pub rows_by_time: bool,
+    /// No two tables have equal keys.
+    pub unique_keys: bool,
+    /// The bounds that a `range` upstream has set, for windows.
+    pub bounds: Option<Bounds>,
+}
+
+/// A source of chunks that is pulled: a partition of a scan.
+pub trait ChunkSource: Send {
+    /// The next chunk, or `None` at the end.
+    fn next(&mut self) -> BoxFuture<'_, Result<Option<Chunk>>>;
+}
+
+/// A store's answer to an offer: the chunks after the ops that it took.
+pub struct Scan {
+    /// Partitions by ranges of series; table ids ascend from one partition to the next, and a table is never split.
+    pub partitions: Vec<Box<dyn ChunkSource>>,
+    /// What is known of the stream.
+    pub props: StreamProps,
+    /// One line for `explain`: files, rows, what was taken.
+    pub explain: String,
+}
+
+/// What became of an offer.
+pub struct Taken {
+    /// How many of the offered ops the scan answers; the planner runs the rest itself.
+    pub count: usize,
+    /// The scan.
+    pub scan: Scan,
+}
