@@ -3,9 +3,11 @@
 
 pub mod clock;
 pub mod commitlog;
+pub mod config;
 pub mod diagnostic;
 pub mod error;
 pub mod flux;
+pub mod name;
 pub mod operators;
 pub mod plan;
 pub mod point;

@@ -3,7 +3,7 @@
 //! Made by ingest's decoders and by `to()`, kept by the store. Pure: no I/O, no clock (a missing time is the caller's to
 //! fill in from the record's arrival).
 
-use crate::table::Name;
+use crate::name::Name;
 
 /// The value of a field.
 #[derive(Clone, Debug, PartialEq)]

@@ -6,8 +6,7 @@ use std::sync::Arc;
 
 use arrow::datatypes::{DataType, TimeUnit};
 
-/// A name that is shared by many holders: column, measurement, tag, field, bucket, topic.
-pub type Name = Arc<str>;
+pub use crate::name::Name;
 
 /// The six column types of Flux (flux-semantics: "Column types"); every column may hold nulls.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
