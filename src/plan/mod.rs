@@ -2,6 +2,10 @@
 //!
 //! Made by builtins in `functions`, planned and run by `exec`. Names no bucket file and no Kafka client.
 
+pub mod world;
+
+pub use world::World;
+
 use std::any::Any;
 use std::sync::Arc;
 

@@ -1,0 +1,54 @@
+//! The facade: a script, `now` and a world in; results, staged points and a report out.
+//!
+//! Called by `tasks`, the API, the REPL and the command line. It ties the language to plans, plans to execution and the
+//! world to all of them. It appends nothing: what `to()` staged is in the report, and the caller makes it durable.
+
+mod collected;
+mod request;
+
+pub use collected::{CollectedResult, CollectedResults};
+pub use request::{RunError, RunReport, RunRequest, TaskPlan};
+
+pub use crate::exec::sink::DiscardResults;
+pub use crate::exec::{BucketWrite, Limits, ResultSink};
+
+use crate::diagnostic::{Diagnostic, Source};
+use crate::error::Error;
+
+/// Runs scripts. Cheap to share by `Arc`; it keeps the most recently used scripts parsed and checked.
+#[derive(Debug, Default)]
+pub struct Engine {}
+
+impl Engine {
+    /// An engine with an empty cache.
+    pub fn new() -> Self {
+        Engine::default()
+    }
+
+    /// Runs a script: checks it, evaluates it, runs its pipelines and hands the results to the sink in program order.
+    ///
+    /// Errors: [`RunError::Refused`] when the script has errors (nothing ran), else [`RunError::Failed`] with what was
+    /// known when it failed. The points of a failed run are never in the report.
+    pub async fn run(&self, request: RunRequest, results: &mut dyn ResultSink) -> Result<RunReport, RunError> {
+        let _ = (request, results);
+        Err(RunError::failed(Error::unimplemented("running scripts"), RunReport::default()))
+    }
+
+    /// Parses and checks a script: all of its problems, in the order of the text.
+    pub fn check(&self, source: &Source) -> Vec<Diagnostic> {
+        let _ = source;
+        Vec::new()
+    }
+
+    /// The plan of a script as text: sources with what their scan takes over, operators, results.
+    pub async fn explain(&self, request: RunRequest) -> Result<String, RunError> {
+        let _ = request;
+        Err(RunError::failed(Error::unimplemented("explaining scripts"), RunReport::default()))
+    }
+
+    /// Which buckets a script reads and writes when it runs at `now_ns`, without reading any.
+    pub fn plan_task(&self, source: &Source, now_ns: i64) -> Result<TaskPlan, Vec<Diagnostic>> {
+        let _ = (source, now_ns);
+        Ok(TaskPlan::default())
+    }
+}

@@ -1,0 +1,39 @@
+//! Runs a plan: sources are pulled, chunks are pushed through the operators, results go to a sink with back-pressure.
+//!
+//! Called by `engine`. Nothing here decides what an operator means or what a scan takes over, and nothing here writes to
+//! a bucket: the points of `to()` are staged and handed back.
+
+pub mod sink;
+
+pub use sink::ResultSink;
+
+use crate::point::Point;
+use crate::table::Name;
+
+/// What one run may use before it is refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Rows read from sources.
+    pub rows_read: u64,
+    /// Bytes of result chunks that wait for their turn, because results are given one after the other.
+    pub waiting_bytes: usize,
+    /// Points staged by all `to()` of a script together.
+    pub staged_points: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Limits { rows_read: u64::MAX, waiting_bytes: 256 << 20, staged_points: 10_000_000 }
+    }
+}
+
+/// The points that `to()` has staged for one bucket, in the order in which they came. Nothing is written yet.
+#[derive(Clone, Debug, PartialEq)]
+pub struct BucketWrite {
+    /// The bucket's id.
+    pub bucket: Name,
+    /// The bucket as the script names it.
+    pub bucket_name: Name,
+    /// The points.
+    pub points: Vec<Point>,
+}
