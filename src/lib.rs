@@ -16,4 +16,5 @@ pub mod point;
 pub mod store;
 pub mod syntax;
 pub mod table;
+pub mod tasks;
 pub mod time;
