@@ -1,6 +1,7 @@
 //! fluxmill: devices speak MQTT to it, a durable log keeps every message, Flux tasks run over it on time.
 #![doc = include_str!("ARCHITECTURE.md")]
 
+pub mod catalogue;
 pub mod clock;
 pub mod commitlog;
 pub mod config;
