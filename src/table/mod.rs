@@ -2,10 +2,15 @@
 //!
 //! Called by the store, the operators, the planner and the rim. Nothing here knows the language or a bucket's files.
 
+pub mod builder;
+pub mod cell;
 pub mod chunk;
+pub mod csv;
 pub mod scan;
 pub mod shape;
 
+pub use builder::ChunkBuilder;
+pub use cell::{Cell, ColumnBuilder, ColumnView};
 pub use chunk::{Chunk, KeyBlock, Segment, TableId};
 pub use scan::{Bounds, StreamProps};
 pub use shape::{Column, ColumnType, Name, Place, Shape};
