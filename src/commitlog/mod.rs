@@ -1,15 +1,20 @@
 //! The durable log: topics of partitions of records, appended in batches, read by offset.
 //!
 //! Written by `ingest` (raw data), the API and `tasks` (results with the run record, atomically); read by the sink and by
-//! `topic tail`. Two implementations, `embedded` (fjall) and [`kafka`], held to one conformance suite. An append
-//! returns after the records are durable, never before; nothing here knows what a record means.
+//! `topic tail`. Two implementations, [`embedded`] and `kafka`, held to one conformance suite. An append returns after
+//! the records are durable, never before; nothing here knows what a record means.
+
+pub mod embedded;
+pub mod murmur2;
+
+pub use embedded::{EmbeddedLog, EmbeddedOptions};
 
 use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::table::Name;
 
 /// A record to be appended.
@@ -101,8 +106,8 @@ pub struct Committed {
 
 /// The durable log.
 ///
-/// Errors: `NotFound` for a topic or partition that does not exist, `OutOfRange` for a read below the start,
-/// `ResourceExhausted` at the disk cap or a full queue (nothing was appended), `Unavailable` when the broker or disk
+/// Errors: `NotFound` for a topic or partition that does not exist, `OutOfRange` for a read below the start
+/// (or past the end, which a reader can only know from another log), `ResourceExhausted` at the disk cap or a full queue (nothing was appended), `Unavailable` when the broker or disk
 /// does not answer (it may or may not have been appended: appending again is harmless to content), `Conflict` when a
 /// newer producer of the same transactional id has fenced this one.
 #[async_trait]
@@ -153,4 +158,43 @@ pub trait CommitLog: Send + Sync + 'static {
 
     /// Waits for appends under way and closes.
     async fn close(&self) -> Result<()>;
+}
+
+/// A topic has at most so many partitions.
+const MAX_PARTITIONS: u32 = 1_024;
+/// The longest name of a topic or a group, as Kafka has it.
+const MAX_NAME: usize = 249;
+/// The longest metadata of a committed position, as Kafka has it.
+const MAX_METADATA: usize = 4_096;
+
+/// Checks a topic's name and partition count. Both logs take what Kafka takes, so that a configuration fits either.
+fn check_topic(name: &str, partitions: u32) -> Result<()> {
+    let legal = |letter: char| letter.is_ascii_alphanumeric() || matches!(letter, '.' | '_' | '-');
+    if name.is_empty() || name.len() > MAX_NAME || name == "." || name == ".." || !name.chars().all(legal) {
+        return Err(Error::invalid(format!("{name:?} is no topic name"))
+            .with_hint(format!("expected 1 to {MAX_NAME} letters, digits, dots, hyphens or underscores, all ASCII")));
+    }
+    if partitions == 0 || partitions > MAX_PARTITIONS {
+        return Err(Error::invalid(format!(
+            "topic {name:?} with {partitions} partitions: expected 1 to {MAX_PARTITIONS}"
+        )));
+    }
+    Ok(())
+}
+
+fn check_group(group: &str) -> Result<()> {
+    if group.is_empty() || group.len() > MAX_NAME {
+        return Err(Error::invalid(format!("{group:?} is no group name: expected 1 to {MAX_NAME} bytes")));
+    }
+    Ok(())
+}
+
+fn check_metadata(position: &Committed) -> Result<()> {
+    if position.metadata.len() > MAX_METADATA {
+        return Err(Error::invalid(format!(
+            "metadata of {} bytes for a committed position: at most {MAX_METADATA} are kept",
+            position.metadata.len()
+        )));
+    }
+    Ok(())
 }
