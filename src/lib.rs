@@ -14,8 +14,11 @@ pub mod name;
 pub mod operators;
 pub mod plan;
 pub mod point;
+#[cfg(feature = "mqtt")]
+pub mod simulate;
 pub mod store;
 pub mod syntax;
 pub mod table;
 pub mod tasks;
+pub mod telemetry;
 pub mod time;
