@@ -5,6 +5,10 @@
 
 pub mod builtin;
 pub mod host;
+pub mod library;
+pub mod signature;
+pub mod types;
 pub mod value;
 
+pub use library::Library;
 pub use value::Value;
