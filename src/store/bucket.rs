@@ -1,8 +1,16 @@
-//! A bucket's description.
+//! Buckets by name and id: made, listed, changed, deleted.
 //!
-//! Kept in the catalogue, shown by the API and the command line.
+//! Kept in the catalogue, shown by the API and the command line. Names are unique; ids are for ever.
 
-use crate::table::Name;
+use std::sync::Arc;
+
+use rand::Rng;
+use serde::{Deserialize, Serialize};
+
+use super::{BucketState, Store};
+use crate::catalogue::{Batch, Catalogue, Durability, Keyspace};
+use crate::error::{Error, Result};
+use crate::name::Name;
 
 /// A bucket.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -17,4 +25,151 @@ pub struct Bucket {
     pub topics: Vec<Name>,
     /// When it was made, in nanoseconds since the epoch.
     pub created_ns: i64,
+}
+
+/// What a bucket is made from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NewBucket {
+    /// Its name; not empty.
+    pub name: Name,
+    /// Rows older than this are gone; `None` keeps them for ever.
+    pub retention_ns: Option<i64>,
+    /// The topics that fill it; empty: the topic of its name.
+    pub topics: Vec<Name>,
+}
+
+impl NewBucket {
+    /// A bucket that keeps everything and is filled by the topic of its name.
+    pub fn named(name: &str) -> Self {
+        NewBucket { name: name.into(), retention_ns: None, topics: Vec::new() }
+    }
+}
+
+/// A bucket in the catalogue.
+#[derive(Serialize, Deserialize)]
+struct BucketRecord {
+    id: String,
+    name: String,
+    retention_ns: Option<i64>,
+    topics: Vec<String>,
+    created_ns: i64,
+}
+
+impl From<&Bucket> for BucketRecord {
+    fn from(bucket: &Bucket) -> Self {
+        BucketRecord {
+            id: bucket.id.to_string(),
+            name: bucket.name.to_string(),
+            retention_ns: bucket.retention_ns,
+            topics: bucket.topics.iter().map(|topic| topic.to_string()).collect(),
+            created_ns: bucket.created_ns,
+        }
+    }
+}
+
+impl From<BucketRecord> for Bucket {
+    fn from(record: BucketRecord) -> Self {
+        Bucket {
+            id: record.id.into(),
+            name: record.name.into(),
+            retention_ns: record.retention_ns,
+            topics: record.topics.into_iter().map(Name::from).collect(),
+            created_ns: record.created_ns,
+        }
+    }
+}
+
+/// The buckets of a catalogue.
+pub(super) fn load(catalogue: &Catalogue) -> Result<Vec<Bucket>> {
+    let records = catalogue.list::<BucketRecord>(Keyspace::Buckets, "")?;
+    Ok(records.into_iter().map(|(_, record)| record.into()).collect())
+}
+
+impl Store {
+    /// Makes a bucket, durably. One of that name that exists is returned as it is.
+    ///
+    /// Errors: `Invalid` for an empty name or a retention that is not positive.
+    pub fn create_bucket(&self, new: NewBucket) -> Result<Bucket> {
+        check(&new.name, new.retention_ns)?;
+        let _one = self.registering.lock();
+        if let Some(existing) = self.find(|bucket| bucket.name == new.name) {
+            return Ok(existing);
+        }
+        let topics = if new.topics.is_empty() { vec![new.name.clone()] } else { new.topics };
+        let bucket = Bucket {
+            id: format!("{:016x}", rand::rng().random_range(1..=u64::MAX)).into(),
+            name: new.name,
+            retention_ns: new.retention_ns,
+            topics,
+            created_ns: self.clock.now_ns(),
+        };
+        self.catalogue.put(Keyspace::Buckets, &*bucket.id, &BucketRecord::from(&bucket), Durability::Synced)?;
+        self.buckets.write().insert(bucket.id.clone(), Arc::new(BucketState::new(bucket.clone())));
+        Ok(bucket)
+    }
+
+    /// All buckets, by name.
+    pub fn buckets(&self) -> Vec<Bucket> {
+        let mut all: Vec<Bucket> = self.buckets.read().values().map(|state| state.bucket.read().clone()).collect();
+        all.sort_by(|left, right| left.name.cmp(&right.name));
+        all
+    }
+
+    /// The bucket of a name, or else of an id.
+    ///
+    /// Errors: `NotFound`, in InfluxDB's words.
+    pub fn bucket(&self, name_or_id: &str) -> Result<Bucket> {
+        self.find(|bucket| &*bucket.name == name_or_id)
+            .or_else(|| self.find(|bucket| &*bucket.id == name_or_id))
+            .ok_or_else(|| Error::not_found(format!("could not find bucket {name_or_id:?}")))
+    }
+
+    /// Changes a bucket, durably: `change` is given the bucket as it is; what it does to the id is ignored.
+    ///
+    /// Errors: `NotFound`; `Conflict` when another bucket has the new name; `Invalid` as in [`Store::create_bucket`].
+    pub fn update_bucket(&self, id: &str, change: impl FnOnce(&mut Bucket)) -> Result<Bucket> {
+        let _one = self.registering.lock();
+        let state = self.bucket_state(id)?;
+        let mut bucket = state.bucket.read().clone();
+        change(&mut bucket);
+        bucket.id = state.id.clone();
+        check(&bucket.name, bucket.retention_ns)?;
+        if self.find(|other| other.name == bucket.name && other.id != bucket.id).is_some() {
+            return Err(Error::conflict(format!("bucket with name {} already exists", bucket.name)));
+        }
+        self.catalogue.put(Keyspace::Buckets, &*bucket.id, &BucketRecord::from(&bucket), Durability::Synced)?;
+        *state.bucket.write() = bucket.clone();
+        Ok(bucket)
+    }
+
+    /// Deletes a bucket and its rows. The topics that fill it stay.
+    ///
+    /// Errors: `NotFound`.
+    pub fn delete_bucket(&self, id: &str) -> Result<()> {
+        let _one = self.registering.lock();
+        let state = self.bucket_state(id)?;
+        let mut batch = Batch::new();
+        batch.remove(Keyspace::Buckets, id);
+        for table in state.tables() {
+            batch.remove(Keyspace::Columns, super::columns_key(id, &table.measurement));
+        }
+        self.catalogue.commit(batch, Durability::Synced)?;
+        self.buckets.write().remove(id);
+        Ok(())
+    }
+
+    fn find(&self, wanted: impl Fn(&Bucket) -> bool) -> Option<Bucket> {
+        let buckets = self.buckets.read();
+        buckets.values().map(|state| state.bucket.read()).find(|bucket| wanted(bucket)).map(|bucket| bucket.clone())
+    }
+}
+
+fn check(name: &str, retention_ns: Option<i64>) -> Result<()> {
+    if name.is_empty() {
+        return Err(Error::invalid("a bucket needs a name"));
+    }
+    match retention_ns {
+        Some(retention_ns) if retention_ns <= 0 => Err(Error::invalid("a bucket's retention must be positive")),
+        _ => Ok(()),
+    }
 }

@@ -3,4 +3,140 @@
 //! Filled by `ingest/sink` only, read through [`Store::offer`] by the engine. The log is the durable copy until a flush;
 //! nothing here acknowledges anything to a client.
 
+mod apply;
 pub mod bucket;
+mod columns;
+mod hot;
+mod merge;
+mod predicate;
+mod run;
+mod scan;
+mod series;
+mod table;
+#[cfg(test)]
+mod testing;
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
+
+use parking_lot::{Mutex, RwLock};
+
+pub use self::apply::{MAX_AHEAD_NS, Rejected, SeqPoint, SourcePartition};
+pub use self::bucket::{Bucket, NewBucket};
+
+use self::apply::{Positions, columns_key};
+use self::columns::{Columns, ColumnsRecord};
+use self::table::Table;
+use crate::catalogue::{Catalogue, Keyspace};
+use crate::clock::Clock;
+use crate::error::{Error, Result};
+use crate::name::Name;
+
+/// How much a store keeps in memory, and when it writes files.
+#[derive(Clone, Debug)]
+pub struct StoreOptions {
+    /// What rows that are not yet in files may take, in bytes. At the limit [`Store::apply`] refuses.
+    pub memory_bytes: usize,
+}
+
+impl Default for StoreOptions {
+    fn default() -> Self {
+        StoreOptions { memory_bytes: 512 << 20 }
+    }
+}
+
+/// All buckets of a data directory.
+pub struct Store {
+    directory: PathBuf,
+    options: StoreOptions,
+    catalogue: Arc<Catalogue>,
+    clock: Arc<dyn Clock>,
+    buckets: RwLock<BTreeMap<Name, Arc<BucketState>>>,
+    positions: Positions,
+    /// Held while columns are made durable, and while the list of buckets changes.
+    registering: Mutex<()>,
+    memory_used: AtomicUsize,
+}
+
+/// A bucket and its tables.
+pub(crate) struct BucketState {
+    id: Name,
+    bucket: RwLock<Bucket>,
+    tables: RwLock<BTreeMap<Name, Arc<Table>>>,
+}
+
+impl BucketState {
+    fn new(bucket: Bucket) -> Self {
+        BucketState { id: bucket.id.clone(), bucket: RwLock::new(bucket), tables: RwLock::default() }
+    }
+
+    fn table(&self, measurement: &str) -> Option<Arc<Table>> {
+        self.tables.read().get(measurement).cloned()
+    }
+
+    fn tables(&self) -> Vec<Arc<Table>> {
+        self.tables.read().values().cloned().collect()
+    }
+
+    fn add_table(&self, table: Table) {
+        self.tables.write().insert(table.measurement.clone(), Arc::new(table));
+    }
+
+    fn retention_ns(&self) -> Option<i64> {
+        self.bucket.read().retention_ns
+    }
+}
+
+impl Store {
+    /// Opens the buckets that the catalogue knows; their files are below `directory`.
+    ///
+    /// Errors: `FailedPrecondition` when the catalogue or a table cannot be understood, `Unavailable` when the disk refuses.
+    pub async fn open(
+        directory: &Path,
+        options: StoreOptions,
+        catalogue: Arc<Catalogue>,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Store> {
+        let mut buckets = BTreeMap::new();
+        for bucket in bucket::load(&catalogue)? {
+            let state = BucketState::new(bucket);
+            let prefix = columns_key(&state.id, "");
+            for (key, record) in catalogue.list::<ColumnsRecord>(Keyspace::Columns, &prefix)? {
+                let measurement: Name = String::from_utf8_lossy(&key[prefix.len()..]).into();
+                let columns = Columns::from_record(&record).ok_or_else(|| {
+                    Error::failed_precondition(format!(
+                        "measurement {measurement} of bucket {} has a column of an unknown type",
+                        state.id
+                    ))
+                })?;
+                state.add_table(Table::new(measurement, columns));
+            }
+            buckets.insert(state.id.clone(), Arc::new(state));
+        }
+        Ok(Store {
+            directory: directory.to_path_buf(),
+            options,
+            catalogue,
+            clock,
+            buckets: RwLock::new(buckets),
+            positions: Positions::default(),
+            registering: Mutex::new(()),
+            memory_used: AtomicUsize::new(0),
+        })
+    }
+
+    /// The directory of the files.
+    pub fn directory(&self) -> &Path {
+        &self.directory
+    }
+
+    fn bucket_state(&self, id: &str) -> Result<Arc<BucketState>> {
+        self.buckets.read().get(id).cloned().ok_or_else(|| Error::not_found(format!("there is no bucket with id {id}")))
+    }
+
+    fn tables(&self) -> Vec<Arc<Table>> {
+        self.buckets.read().values().flat_map(|bucket| bucket.tables()).collect()
+    }
+}
