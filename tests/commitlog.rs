@@ -3,6 +3,7 @@
 //! `cases` knows nothing but the trait. Each case becomes one test per log: `commitlog::embedded::order_is_kept`, ...
 
 mod cases;
+mod crash;
 mod embedded;
 
 use std::future::Future;

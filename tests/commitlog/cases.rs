@@ -32,6 +32,16 @@ pub fn record_in(topic: &str, partition: u32, payload: impl Into<Bytes>) -> NewR
     NewRecord { partition: Some(partition), ..record(topic, "", payload) }
 }
 
+/// Bytes without a pattern, so that no compression makes them small: the high bits of a linear congruential generator.
+pub fn noise(seed: u64, length: usize) -> Vec<u8> {
+    let mut state = seed;
+    let mut next = || {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (state >> 56) as u8
+    };
+    (0..length).map(|_| next()).collect()
+}
+
 /// Reads a partition from an offset up to the end that it has now.
 pub async fn read_to_end(log: &dyn CommitLog, topic: &str, partition: u32, from: u64) -> Vec<Record> {
     let end = log.offsets(topic, partition).await.unwrap().end;
@@ -395,13 +405,7 @@ pub async fn illegal_names_are_refused(subject: Subject) {
 pub async fn large_records_fit(subject: Subject) {
     let (log, topic) = (subject.open().await, subject.name("raw"));
     log.create_topic(&topic, 1).await.unwrap();
-    // Bytes without a pattern, so that no compression makes them small: a 64-bit linear congruential generator.
-    let mut state = 1_u64;
-    let mut noise = move || {
-        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        (state >> 56) as u8
-    };
-    let large: Vec<Bytes> = (0..6).map(|_| (0..512 << 10).map(|_| noise()).collect::<Vec<u8>>().into()).collect();
+    let large: Vec<Bytes> = (0..6).map(|seed| noise(seed, 512 << 10).into()).collect();
     log.append(large.iter().map(|payload| record(&topic, "", payload.clone())).collect()).await.unwrap();
     log.append_atomic(&subject.name("shard"), vec![record(&topic, "", large[0].clone())]).await.unwrap();
     let read = read_to_end(&*log, &topic, 0, 0).await;

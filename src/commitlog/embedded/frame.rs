@@ -189,7 +189,7 @@ impl FrameHeader {
         let time_ms = fields.u64()? as i64;
         let body_length = fields.u32()? as usize;
         let entries = fields.u32()?;
-        (body_length % ALIGNMENT == 0).then_some(FrameHeader { crc, sequence, time_ms, body_length, entries })
+        body_length.is_multiple_of(ALIGNMENT).then_some(FrameHeader { crc, sequence, time_ms, body_length, entries })
     }
 
     /// The whole length of the frame.

@@ -27,6 +27,9 @@ mod recovery;
 mod segment;
 mod state;
 
+#[cfg(test)]
+mod tests;
+
 use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, OnceLock};

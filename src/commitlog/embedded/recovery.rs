@@ -9,12 +9,16 @@ use std::fs::{self, File, OpenOptions, TryLockError};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use super::frame::{Entry, FrameBuilder};
 use super::segment::{self, Index, Place, SegmentId, Summary};
 use super::state::{Active, Sealed, SegmentFile, State, Topic};
 use crate::commitlog::Committed;
 use crate::error::{Error, Result};
+
+const LOCK_TRIES: u32 = 20;
+const LOCK_PAUSE: Duration = Duration::from_millis(50);
 
 /// What the committer goes on from.
 pub(super) struct Opened {
@@ -55,18 +59,21 @@ pub(super) fn open(dir: &Path, now_ms: i64) -> Result<Opened> {
     recover_newest(dir, *newest, sealed, lock)
 }
 
+/// Locks the directory. A lock is waited for a moment: a process that is ending, or a child between its fork and its exec
+/// (it has a copy of every open file), holds one that is about to go.
 fn lock(dir: &Path) -> Result<File> {
     let path = dir.join("LOCK");
     let open = OpenOptions::new().create(true).truncate(false).write(true).open(&path);
     let file = open.map_err(|error| Error::from(error).context(path.display()))?;
-    match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(TryLockError::WouldBlock) => {
-            Err(Error::conflict(format!("the log in {} is open in another process", dir.display()))
-                .with_hint("stop it, or name another data directory"))
+    for _ in 0..LOCK_TRIES {
+        match file.try_lock() {
+            Ok(()) => return Ok(file),
+            Err(TryLockError::WouldBlock) => std::thread::sleep(LOCK_PAUSE),
+            Err(TryLockError::Error(error)) => return Err(Error::from(error).context(path.display())),
         }
-        Err(TryLockError::Error(error)) => Err(Error::from(error).context(path.display())),
     }
+    Err(Error::conflict(format!("the log in {} is open in another process", dir.display()))
+        .with_hint("stop it, or name another data directory"))
 }
 
 /// The numbers of the segment files, ascending. Files that a crash left half made are removed.
