@@ -4,3 +4,66 @@
 //! and diagnostics. No I/O, no clock, no knowledge of which functions exist.
 
 pub mod ast;
+mod brackets;
+mod lexer;
+mod parser;
+#[cfg(test)]
+mod tests;
+mod token;
+
+use crate::diagnostic::{Diagnostic, Severity, Span};
+
+/// How deep expressions and brackets may be nested, and how high a tree may be: whoever walks it may recurse.
+///
+/// The reference stops at 180 levels of its own tree, which has more levels for the same text.
+pub const MAX_DEPTH: u32 = 256;
+
+/// The longest text that is parsed, in bytes: 64 MiB.
+pub const MAX_TEXT_BYTES: usize = 64 << 20;
+
+/// How many problems of one text are reported.
+pub const MAX_DIAGNOSTICS: usize = 100;
+
+/// What a text was read as.
+#[derive(Clone, Debug)]
+pub struct Parsed {
+    /// The tree. Where the text could not be read it holds `Bad` nodes.
+    pub file: ast::File,
+    /// All problems, in the order of their places, [`MAX_DIAGNOSTICS`] at most.
+    pub diagnostics: Vec<Diagnostic>,
+}
+
+impl Parsed {
+    /// Whether the text cannot run: one of the diagnostics is an error.
+    pub fn has_errors(&self) -> bool {
+        self.diagnostics.iter().any(|diagnostic| diagnostic.severity == Severity::Error)
+    }
+}
+
+/// Reads a script. Never fails and never panics, whatever the text: problems come back as diagnostics, beside the tree
+/// of all that could be read.
+pub fn parse(text: &str) -> Parsed {
+    if text.len() > MAX_TEXT_BYTES {
+        let message = format!("the text is longer than {} MiB", MAX_TEXT_BYTES >> 20);
+        let diagnostics = vec![Diagnostic::error("text-too-long", message, Span::new(0, 0))];
+        return Parsed { file: parser::parse(&parser::Context::new("", &lexer::lex("").tokens)), diagnostics };
+    }
+    let lexed = lexer::lex(text);
+    let context = parser::Context::new(text, &lexed.tokens);
+    let mut file = parser::parse(&context);
+    file.comments = lexed.comments;
+    let mut diagnostics = lexed.diagnostics;
+    diagnostics.extend(context.into_diagnostics());
+    diagnostics.sort_by_key(|diagnostic| (diagnostic.span.start, diagnostic.span.end));
+    let more = diagnostics.len().saturating_sub(MAX_DIAGNOSTICS);
+    if more > 0 {
+        diagnostics.truncate(MAX_DIAGNOSTICS - 1);
+        let end = Span::new(text.len(), text.len());
+        diagnostics.push(Diagnostic::error(
+            "too-many-problems",
+            format!("{} more problems are not shown", more + 1),
+            end,
+        ));
+    }
+    Parsed { file, diagnostics }
+}

@@ -1,0 +1,255 @@
+//! Expressions: conditionals, operators by their strength, pipes, calls and members, primaries.
+//!
+//! Called by statements and by everything that holds an expression. Decides by the next token, never by trying twice,
+//! so that a text is read in linear time.
+
+use nom::Parser;
+use nom::combinator::cut;
+
+use super::collection::{array_or_dict, record};
+use super::function::{arguments, function_or_paren};
+use super::{Step, Tokens, Wanted, bracketed, hints, literal, token};
+use crate::syntax::ast::{BinaryOperator, CallExpr, Expr, ExprKind, Identifier, LogicalOperator, UnaryOperator};
+use crate::syntax::token::{Token, TokenKind};
+
+/// How strongly an operator binds; the prefixes `not` and `exists` have a place among the binary ones.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Strength {
+    Or,
+    And,
+    NotExists,
+    Comparison,
+    Additive,
+    Multiplicative,
+    Power,
+    /// Pipes and all that binds more strongly.
+    Pipe,
+}
+
+impl Strength {
+    /// The next stronger one: what may stand at the right of a left-associative operator.
+    fn above(self) -> Strength {
+        match self {
+            Strength::Or => Strength::And,
+            Strength::And => Strength::NotExists,
+            Strength::NotExists => Strength::Comparison,
+            Strength::Comparison => Strength::Additive,
+            Strength::Additive => Strength::Multiplicative,
+            Strength::Multiplicative => Strength::Power,
+            Strength::Power | Strength::Pipe => Strength::Pipe,
+        }
+    }
+}
+
+enum Operator {
+    Logical(LogicalOperator),
+    Binary(BinaryOperator),
+}
+
+/// Any expression.
+pub(super) fn expression(input: Tokens) -> Step<Expr> {
+    if input.is(TokenKind::If) {
+        return input.deeper(conditional);
+    }
+    input.deeper(|input| binary(input, Strength::Or))
+}
+
+/// `if test then consequent else alternate`.
+fn conditional(input: Tokens) -> Step<Expr> {
+    let start = input.peek().span;
+    let (input, test) = cut(expression).parse(input.skip(1))?;
+    let (input, _) = cut(token(TokenKind::Then)).parse(input)?;
+    let (input, consequent) = cut(expression).parse(input)?;
+    if !input.is(TokenKind::Else) {
+        return input.fail(hints::missing_else(input, start));
+    }
+    let input = input.skip(1);
+    let (input, alternate) = cut(expression).parse(input)?;
+    let kind = ExprKind::Conditional {
+        test: Box::new(test),
+        consequent: Box::new(consequent),
+        alternate: Box::new(alternate),
+    };
+    Ok((input, input.context.expr(kind, input.span_from(start))))
+}
+
+/// Operators that bind at least as strongly as `least`; all of them are left-associative.
+fn binary(input: Tokens, least: Strength) -> Step<Expr> {
+    let (mut input, mut left) = match prefix(input) {
+        Some(operator) if least <= Strength::NotExists => logical_prefix(input, operator)?,
+        _ => pipe(input)?,
+    };
+    while let Some((operator, strength)) = operator(input) {
+        if strength < least {
+            break;
+        }
+        let (rest, right) = cut(|input| binary(input, strength.above())).parse(input.skip(1))?;
+        input = rest;
+        let span = left.span.to(right.span);
+        let (left_box, right_box) = (Box::new(left), Box::new(right));
+        let kind = match operator {
+            Operator::Logical(operator) => ExprKind::Logical { operator, left: left_box, right: right_box },
+            Operator::Binary(operator) => ExprKind::Binary { operator, left: left_box, right: right_box },
+        };
+        left = input.context.expr(kind, span);
+    }
+    Ok((input, left))
+}
+
+fn prefix(input: Tokens) -> Option<UnaryOperator> {
+    match input.kind() {
+        TokenKind::Not => Some(UnaryOperator::Not),
+        TokenKind::Exists => Some(UnaryOperator::Exists),
+        TokenKind::Identifier if hints::is_upper_case_not(input) => {
+            input.context.report(hints::upper_case_operator(input, "not"));
+            Some(UnaryOperator::Not)
+        }
+        _ => None,
+    }
+}
+
+/// `not a`, `exists a`: the operand is a whole comparison.
+fn logical_prefix(input: Tokens, operator: UnaryOperator) -> Step<Expr> {
+    let start = input.peek().span;
+    let (input, operand) = cut_deeper(input.skip(1), |input| binary(input, Strength::NotExists))?;
+    let span = start.to(operand.span);
+    Ok((input, input.context.expr(ExprKind::Unary { operator, operand: Box::new(operand) }, span)))
+}
+
+/// An operand that must follow, one level deeper.
+fn cut_deeper<'a>(input: Tokens<'a>, operand: fn(Tokens<'a>) -> Step<'a, Expr>) -> Step<'a, Expr> {
+    cut(|input: Tokens<'a>| input.deeper(operand)).parse(input)
+}
+
+/// The binary operator that is the next token, if it is one.
+fn operator(input: Tokens) -> Option<(Operator, Strength)> {
+    use BinaryOperator as B;
+    use Operator::{Binary, Logical};
+    Some(match input.kind() {
+        TokenKind::Or => (Logical(LogicalOperator::Or), Strength::Or),
+        TokenKind::And => (Logical(LogicalOperator::And), Strength::And),
+        TokenKind::Equal => (Binary(B::Equal), Strength::Comparison),
+        TokenKind::NotEqual => (Binary(B::NotEqual), Strength::Comparison),
+        TokenKind::Less => (Binary(B::Less), Strength::Comparison),
+        TokenKind::LessEqual => (Binary(B::LessEqual), Strength::Comparison),
+        TokenKind::Greater => (Binary(B::Greater), Strength::Comparison),
+        TokenKind::GreaterEqual => (Binary(B::GreaterEqual), Strength::Comparison),
+        TokenKind::Matches => (Binary(B::Matches), Strength::Comparison),
+        TokenKind::NotMatches => (Binary(B::NotMatches), Strength::Comparison),
+        TokenKind::Plus => (Binary(B::Add), Strength::Additive),
+        TokenKind::Minus => (Binary(B::Subtract), Strength::Additive),
+        TokenKind::Star => (Binary(B::Multiply), Strength::Multiplicative),
+        TokenKind::Slash => (Binary(B::Divide), Strength::Multiplicative),
+        TokenKind::Percent => (Binary(B::Modulo), Strength::Multiplicative),
+        TokenKind::Caret => (Binary(B::Power), Strength::Power),
+        // After an expression `=` starts nothing: a comparison was meant.
+        TokenKind::Assign => {
+            input.context.report(hints::assignment_for_comparison(input));
+            (Binary(B::Equal), Strength::Comparison)
+        }
+        TokenKind::Identifier => {
+            let meant = hints::upper_case_logical(input)?;
+            match meant {
+                LogicalOperator::Or => (Logical(meant), Strength::Or),
+                LogicalOperator::And => (Logical(meant), Strength::And),
+            }
+        }
+        _ => return None,
+    })
+}
+
+/// `argument |> call() |> call()`.
+fn pipe(input: Tokens) -> Step<Expr> {
+    let (mut input, mut left) = unary(input)?;
+    while input.is(TokenKind::PipeForward) {
+        let (rest, right) = cut(unary).parse(input.skip(1))?;
+        input = rest;
+        let call_span = right.span;
+        let span = left.span.to(call_span);
+        let call = match right.kind {
+            ExprKind::Call(call) => call,
+            kind => {
+                input.context.report(hints::pipe_into_non_call(input.context, &kind, call_span));
+                Box::new(CallExpr { callee: Expr { kind, ..right }, arguments: Vec::new() })
+            }
+        };
+        left = input.context.expr(ExprKind::Pipe { argument: Box::new(left), call, call_span }, span);
+    }
+    Ok((input, left))
+}
+
+/// `-a`, `+a`, or what binds more strongly.
+fn unary(input: Tokens) -> Step<Expr> {
+    let start = input.peek();
+    let operator = match start.kind {
+        TokenKind::Minus => UnaryOperator::Minus,
+        TokenKind::Plus => UnaryOperator::Plus,
+        _ => return postfix(input),
+    };
+    let (input, operand) = cut_deeper(input.skip(1), unary)?;
+    let span = start.span.to(operand.span);
+    Ok((input, input.context.expr(ExprKind::Unary { operator, operand: Box::new(operand) }, span)))
+}
+
+/// A primary with the calls, members and indices after it.
+fn postfix(input: Tokens) -> Step<Expr> {
+    let (mut input, mut left) = primary(input)?;
+    loop {
+        let start = left.span;
+        let (rest, kind) = match input.kind() {
+            TokenKind::Dot => {
+                let (rest, property) = cut(super::identifier).parse(input.skip(1))?;
+                (rest, ExprKind::Member { object: Box::new(left), property, bracketed: false })
+            }
+            TokenKind::LeftParen => {
+                let (rest, arguments) = arguments(input)?;
+                (rest, ExprKind::Call(Box::new(CallExpr { callee: left, arguments })))
+            }
+            TokenKind::LeftBracket => member_or_index(input, left)?,
+            _ => return Ok((input, left)),
+        };
+        input = rest;
+        left = input.context.expr(kind, input.span_from(start));
+    }
+}
+
+/// `["property"]` or `[index]` after `object`.
+fn member_or_index<'a>(input: Tokens<'a>, object: Expr) -> Step<'a, ExprKind> {
+    let inside = input.skip(1);
+    if inside.is(TokenKind::String) && inside.kind_at(1) == TokenKind::RightBracket {
+        let string = inside.peek();
+        let property = Identifier { name: literal::string(input.context, string), span: string.span };
+        return Ok((inside.skip(2), ExprKind::Member { object: Box::new(object), property, bracketed: true }));
+    }
+    let index = |input| {
+        let (input, index) = cut(expression).parse(input)?;
+        let (input, _) = cut(token(TokenKind::RightBracket)).parse(input)?;
+        Ok((input, index))
+    };
+    let bad = || input.context.expr(ExprKind::Bad, input.peek().span);
+    let (rest, index) = bracketed(input, index, bad)?;
+    Ok((rest, ExprKind::Index { array: Box::new(object), index: Box::new(index) }))
+}
+
+/// Names, literals and everything in brackets.
+fn primary(input: Tokens) -> Step<Expr> {
+    let next = input.peek();
+    let (rest, kind) = match next.kind {
+        TokenKind::Identifier if starts_assignment(input, next) => return input.expected(Wanted::Expression),
+        TokenKind::Identifier => {
+            (input.skip(1), ExprKind::Identifier(input.context.name(input.context.text_of(next.span))))
+        }
+        kind if kind.is_literal() => (input.skip(1), literal::value(input.context, next)),
+        TokenKind::StringBegin => literal::interpolated(input)?,
+        TokenKind::LeftParen => return function_or_paren(input),
+        TokenKind::LeftBracket => array_or_dict(input)?,
+        TokenKind::LeftBrace => record(input)?,
+        _ => return input.expected(Wanted::Expression),
+    };
+    Ok((rest, rest.context.expr(kind, rest.span_from(next.span))))
+}
+
+/// Whether `next` begins a line `name = value`: then the expression before it was left unfinished.
+fn starts_assignment(input: Tokens, next: Token) -> bool {
+    next.first_on_line && input.kind_at(1) == TokenKind::Assign
+}
