@@ -3,6 +3,7 @@
 //! The evaluator implements [`Host`] for builtins and forwards to the [`World`] that the engine gave it for whatever is
 //! outside of the language. Nothing here does I/O itself.
 
+use std::fmt;
 use std::sync::Arc;
 
 use super::value::{Function, Stream, Value};
@@ -25,6 +26,16 @@ pub trait Host {
 
     /// What lies outside of the language.
     fn world(&self) -> &dyn World;
+
+    /// Hosts for functions that run later, row by row, when the script has been evaluated: `now` and the options as they
+    /// are then. Operators with a row function keep it (`filter`, `map`, ...).
+    fn row_hosts(&mut self) -> Arc<dyn RowHosts>;
+}
+
+/// Makes hosts for row functions, one for each running operator.
+pub trait RowHosts: fmt::Debug + Send + Sync {
+    /// A host of its own, for one thread.
+    fn host(&self) -> Box<dyn Host + Send>;
 }
 
 /// What lies outside of the language.

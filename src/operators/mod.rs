@@ -4,6 +4,7 @@
 //! gives chunks; it opens no file, reads no clock and knows no bucket.
 
 use std::fmt;
+use std::sync::Arc;
 
 use crate::error::Result;
 use crate::table::scan::PushOp;
@@ -32,6 +33,15 @@ pub trait Operator: Send {
     fn finish(&mut self, port: usize, out: &mut Out) -> Result<()>;
 }
 
+/// An operator parted into what a store may do and what stays.
+#[derive(Clone, Debug)]
+pub struct Split {
+    /// For the store.
+    pub push: PushOp,
+    /// What remains when the store has taken `push`; `None` if that is all of it.
+    pub rest: Option<Arc<dyn Transform>>,
+}
+
 /// The description of an operator with its arguments: what a plan holds, what `explain` prints, what makes the operator.
 pub trait Transform: fmt::Debug + Send + Sync {
     /// The function's name, as users write it.
@@ -43,8 +53,12 @@ pub trait Transform: fmt::Debug + Send + Sync {
     /// What is known of the output, given what is known of the inputs.
     fn gives(&self, input: &[StreamProps]) -> StreamProps;
 
-    /// The same thing in the store's words, if a store could take it over.
-    fn push_op(&self) -> Option<PushOp> {
+    /// What a store could take over of it, in the store's words, and what then stays to be run; `None` if nothing.
+    ///
+    /// A planner offers the `push` of each operator of a pipeline in turn. A store that takes one which has a `rest`
+    /// leaves the planner with that rest in the operator's place; such an offer can only be the last of its pipeline, as
+    /// what follows has to see the rest's rows.
+    fn split(&self) -> Option<Split> {
         None
     }
 

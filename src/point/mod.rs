@@ -3,8 +3,13 @@
 //! Made by ingest's decoders and by `to()`, kept by the store. Pure: no I/O, no clock (a missing time is the caller's to
 //! fill in from the record's arrival).
 
+pub mod json;
 pub mod line_protocol;
+pub mod mapping;
 pub mod names;
+pub mod problem;
+pub mod result_json;
+pub mod template;
 
 use crate::name::Name;
 

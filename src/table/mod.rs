@@ -8,6 +8,7 @@ pub mod chunk;
 pub mod csv;
 pub mod scan;
 pub mod shape;
+pub mod text;
 
 pub use builder::ChunkBuilder;
 pub use cell::{Cell, ColumnBuilder, ColumnView};

@@ -88,7 +88,8 @@ pub enum Predicate {
 /// identically; an op that it does not know ends the prefix.
 #[derive(Clone, Debug)]
 pub enum PushOp {
-    /// `filter` on identity columns only, `onEmpty: "drop"`.
+    /// `filter` on identity columns only, `onEmpty: "drop"`. It is stated for tables as a bucket gives them: behind
+    /// [`PushOp::PivotWide`] a name may be a field's, so a filter there is not offered.
     Filter(Predicate),
     /// `pivot(rowKey: ["_time"], columnKey: ["_field"], valueColumn: "_value")`: the store's own wide row.
     PivotWide,
@@ -103,9 +104,9 @@ pub enum PushOp {
 /// How the parts of tables arrive.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Parts {
-    /// At most one table is open at a time.
+    /// At most one table is open at a time, and tables come with ascending ids: what arrives is in the logical order.
     Clustered,
-    /// Parts of many tables may alternate.
+    /// Parts of many tables may alternate, and tables may come in any order; their ids tell the logical one.
     Scattered,
 }
 
@@ -129,6 +130,9 @@ pub struct StreamProps {
     pub rows_by_time: bool,
     /// No two tables have equal keys.
     pub unique_keys: bool,
+    /// All tables have one shape: the same columns, types and key columns. Where it is known, tables can be merged while
+    /// they stream; where it is not (`false`), the columns of a merged table are known only when all have been seen.
+    pub one_shape: bool,
     /// The bounds that a `range` upstream has set, for windows.
     pub bounds: Option<Bounds>,
 }

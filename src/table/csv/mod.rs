@@ -4,7 +4,7 @@
 //! decides which results there are.
 
 mod read;
-mod rfc3339;
+pub(super) mod rfc3339;
 mod write;
 
 pub use read::{read, read_raw};
