@@ -62,6 +62,7 @@ impl Store {
             tables: TableOrder::KeySorted,
             rows_by_time: true,
             unique_keys: true,
+            one_shape: false,
             bounds: Some(source.bounds),
         };
         let source: Box<dyn ChunkSource> = Box::new(ScanSource::Pinned(pinned));
