@@ -7,8 +7,10 @@ pub mod builtin;
 pub mod host;
 pub mod library;
 pub mod signature;
+pub mod task_option;
 pub mod types;
 pub mod value;
 
 pub use library::Library;
+pub use task_option::{TaskOption, task_option};
 pub use value::Value;
