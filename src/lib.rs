@@ -10,6 +10,7 @@ pub mod engine;
 pub mod error;
 pub mod exec;
 pub mod flux;
+pub mod functions;
 pub mod ingest;
 pub mod name;
 pub mod operators;

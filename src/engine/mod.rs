@@ -4,7 +4,10 @@
 //! world to all of them. It appends nothing: what `to()` staged is in the report, and the caller makes it durable.
 
 mod collected;
+pub mod memory;
 mod request;
+mod run;
+mod script;
 
 pub use collected::{CollectedResult, CollectedResults};
 pub use request::{RunError, RunReport, RunRequest, TaskPlan};
@@ -13,11 +16,13 @@ pub use crate::exec::sink::DiscardResults;
 pub use crate::exec::{BucketWrite, Limits, ResultSink};
 
 use crate::diagnostic::{Diagnostic, Source};
-use crate::error::Error;
+use script::ScriptCache;
 
 /// Runs scripts. Cheap to share by `Arc`; it keeps the most recently used scripts parsed and checked.
 #[derive(Debug, Default)]
-pub struct Engine {}
+pub struct Engine {
+    scripts: ScriptCache,
+}
 
 impl Engine {
     /// An engine with an empty cache.
@@ -26,24 +31,31 @@ impl Engine {
     }
 
     /// Runs a script: checks it, evaluates it, runs its pipelines and hands the results to the sink in program order.
+    /// Dropping the future cancels the run.
     ///
     /// Errors: [`RunError::Refused`] when the script has errors (nothing ran), else [`RunError::Failed`] with what was
     /// known when it failed. The points of a failed run are never in the report.
     pub async fn run(&self, request: RunRequest, results: &mut dyn ResultSink) -> Result<RunReport, RunError> {
-        let _ = (request, results);
-        Err(RunError::failed(Error::unimplemented("running scripts"), RunReport::default()))
+        let script = self.scripts.get(&request.source);
+        if !script.may_run() {
+            return Err(RunError::Refused(script.diagnostics.clone()));
+        }
+        run::run(script, request, results).await
     }
 
     /// Parses and checks a script: all of its problems, in the order of the text.
     pub fn check(&self, source: &Source) -> Vec<Diagnostic> {
-        let _ = source;
-        Vec::new()
+        self.scripts.get(source).diagnostics.clone()
     }
 
-    /// The plan of a script as text: sources with what their scan takes over, operators, results.
+    /// The plan of a script as text: sources with what their scan takes over, operators, results. It opens scans and
+    /// reads none, except for streams that the script itself reads while it is evaluated (`tableFind`).
     pub async fn explain(&self, request: RunRequest) -> Result<String, RunError> {
-        let _ = request;
-        Err(RunError::failed(Error::unimplemented("explaining scripts"), RunReport::default()))
+        let script = self.scripts.get(&request.source);
+        if !script.may_run() {
+            return Err(RunError::Refused(script.diagnostics.clone()));
+        }
+        run::explain(script, request).await
     }
 
     /// Which buckets a script reads and writes when it runs at `now_ns`, without reading any.

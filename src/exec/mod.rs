@@ -3,8 +3,15 @@
 //! Called by `engine`. Nothing here decides what an operator means or what a scan takes over, and nothing here writes to
 //! a bucket: the points of `to()` are staged and handed back.
 
+mod cluster;
+mod field_fn;
+pub mod gate;
+mod network;
+pub mod run;
 pub mod sink;
+mod to;
 
+pub use run::{Context, Outcome, run};
 pub use sink::ResultSink;
 
 use crate::point::Point;

@@ -2,6 +2,9 @@
 //!
 //! Made by builtins in `functions`, planned and run by `exec`. Names no bucket file and no Kafka client.
 
+pub mod explain;
+pub mod graph;
+pub mod planner;
 pub mod world;
 
 pub use world::World;

@@ -1,0 +1,178 @@
+//! Arguments of builtins as Rust values, with the messages for those of a wrong type.
+//!
+//! Used by the bodies of all builtins. The evaluator has checked the names already; types are checked here, since a
+//! script may run before its types are known.
+
+use std::sync::Arc;
+
+use crate::error::{Error, Result};
+use crate::flux::Value;
+use crate::flux::builtin::Call;
+use crate::flux::value::{Closure, Function, Record, Stream};
+use crate::plan::Node;
+use crate::plan::NodeKind;
+use crate::table::Name;
+use crate::time::Duration;
+
+/// Reads arguments; every method names the argument in its error.
+pub trait Arguments {
+    /// A required string.
+    fn string(&self, name: &str) -> Result<Name>;
+    /// A string, if it was given.
+    fn optional_string(&self, name: &str) -> Result<Option<Name>>;
+    /// A required integer.
+    fn int(&self, name: &str) -> Result<i64>;
+    /// An integer, or the default.
+    fn int_or(&self, name: &str, default: i64) -> Result<i64>;
+    /// A boolean, or the default.
+    fn bool_or(&self, name: &str, default: bool) -> Result<bool>;
+    /// A required array of strings.
+    fn strings(&self, name: &str) -> Result<Vec<Name>>;
+    /// An array of strings, if it was given.
+    fn optional_strings(&self, name: &str) -> Result<Option<Vec<Name>>>;
+    /// A required duration.
+    fn duration(&self, name: &str) -> Result<Duration>;
+    /// A required array.
+    fn array(&self, name: &str) -> Result<Arc<[Value]>>;
+    /// A required record.
+    fn record(&self, name: &str) -> Result<Arc<Record>>;
+    /// A required function of either kind.
+    fn function(&self, name: &str) -> Result<Function>;
+    /// A required function that is written in Flux, as row functions must be.
+    fn closure(&self, name: &str) -> Result<Arc<Closure>>;
+    /// A function written in Flux, if one was given.
+    fn optional_closure(&self, name: &str) -> Result<Option<Arc<Closure>>>;
+    /// A required stream.
+    fn stream(&self, name: &str) -> Result<Arc<Node>>;
+    /// The error for an argument of another type than expected.
+    fn mismatch(&self, name: &str, expected: &str, found: &Value) -> Error;
+}
+
+impl Arguments for Call<'_> {
+    fn string(&self, name: &str) -> Result<Name> {
+        match self.required(name)? {
+            Value::String(text) => Ok(text.clone()),
+            other => Err(self.mismatch(name, "string", other)),
+        }
+    }
+
+    fn optional_string(&self, name: &str) -> Result<Option<Name>> {
+        match self.optional(name) {
+            None => Ok(None),
+            Some(_) => self.string(name).map(Some),
+        }
+    }
+
+    fn int(&self, name: &str) -> Result<i64> {
+        match self.required(name)? {
+            Value::Int(number) => Ok(*number),
+            other => Err(self.mismatch(name, "int", other)),
+        }
+    }
+
+    fn int_or(&self, name: &str, default: i64) -> Result<i64> {
+        match self.optional(name) {
+            None => Ok(default),
+            Some(_) => self.int(name),
+        }
+    }
+
+    fn bool_or(&self, name: &str, default: bool) -> Result<bool> {
+        match self.optional(name) {
+            None => Ok(default),
+            Some(Value::Bool(value)) => Ok(*value),
+            Some(other) => Err(self.mismatch(name, "bool", other)),
+        }
+    }
+
+    fn strings(&self, name: &str) -> Result<Vec<Name>> {
+        let items = self.array(name)?;
+        let mut strings = Vec::with_capacity(items.len());
+        for item in items.iter() {
+            match item {
+                Value::String(text) => strings.push(text.clone()),
+                other => return Err(self.mismatch(name, "an array of string", other)),
+            }
+        }
+        Ok(strings)
+    }
+
+    fn optional_strings(&self, name: &str) -> Result<Option<Vec<Name>>> {
+        match self.optional(name) {
+            None => Ok(None),
+            Some(_) => self.strings(name).map(Some),
+        }
+    }
+
+    fn duration(&self, name: &str) -> Result<Duration> {
+        match self.required(name)? {
+            Value::Duration(duration) => Ok(*duration),
+            other => Err(self.mismatch(name, "duration", other)),
+        }
+    }
+
+    fn array(&self, name: &str) -> Result<Arc<[Value]>> {
+        match self.required(name)? {
+            Value::Array(items) => Ok(Arc::clone(items)),
+            other => Err(self.mismatch(name, "array", other)),
+        }
+    }
+
+    fn record(&self, name: &str) -> Result<Arc<Record>> {
+        match self.required(name)? {
+            Value::Record(record) => Ok(Arc::clone(record)),
+            other => Err(self.mismatch(name, "record", other)),
+        }
+    }
+
+    fn function(&self, name: &str) -> Result<Function> {
+        match self.required(name)? {
+            Value::Function(function) => Ok(function.clone()),
+            other => Err(self.mismatch(name, "function", other)),
+        }
+    }
+
+    fn closure(&self, name: &str) -> Result<Arc<Closure>> {
+        match self.function(name)? {
+            Function::Closure(closure) => Ok(closure),
+            Function::Builtin(builtin) => Err(Error::unimplemented(format!(
+                "argument {name} of {} as the function {}",
+                self.builtin.name, builtin.name
+            ))
+            .with_hint(format!("write it as a function literal that calls {}", builtin.name))),
+        }
+    }
+
+    fn optional_closure(&self, name: &str) -> Result<Option<Arc<Closure>>> {
+        match self.optional(name) {
+            None => Ok(None),
+            Some(_) => self.closure(name).map(Some),
+        }
+    }
+
+    fn stream(&self, name: &str) -> Result<Arc<Node>> {
+        match self.required(name)? {
+            Value::Stream(stream) => node(Arc::clone(stream)),
+            other => Err(self.mismatch(name, "stream", other)),
+        }
+    }
+
+    fn mismatch(&self, name: &str, expected: &str, found: &Value) -> Error {
+        Error::invalid(format!(
+            "expected {expected} but found {} (argument {name} of {})",
+            found.type_name(),
+            self.builtin.name
+        ))
+        .with_hint(format!("{}: {}", self.builtin.name, self.builtin.signature))
+    }
+}
+
+/// A stream as the plan node that it is.
+pub fn node(stream: Arc<dyn Stream>) -> Result<Arc<Node>> {
+    stream.into_any().downcast::<Node>().map_err(|_| Error::internal("a stream that is not a plan node"))
+}
+
+/// A new node over inputs, as a value.
+pub fn stream(kind: NodeKind, inputs: Vec<Arc<Node>>, call: &Call<'_>) -> Value {
+    Value::Stream(Arc::new(Node { kind, inputs, span: call.span }))
+}

@@ -1,0 +1,19 @@
+//! The builtins, by Flux package, a file each: how a call becomes a value or a node of the plan.
+//!
+//! Called by `engine`, which hands the whole library to the language. Nothing here runs a row; what an operator does
+//! stands in `operators`.
+//!
+//! # Adding a function
+//!
+//! 1. `src/functions/<package>/<name>.rs`: one `static` [`Builtin`](crate::flux::builtin::Builtin) (signature in Flux's
+//!    type syntax, one line of doc, examples that run) and its body.
+//! 2. One line in the package's list below. Unit tests beside it for odd edges.
+//! 3. `fixtures/query/<name>/`: an ordinary case, a grouped case, an error case.
+//! 4. The tests check `grammar/functions.md` and say how to rewrite it. Nothing else knows that the function exists.
+
+pub mod arguments;
+pub mod array;
+pub mod csv;
+pub mod influxdb;
+pub mod system;
+pub mod universe;

@@ -1,0 +1,21 @@
+//! Package `system`: `system.time`.
+//!
+//! The one function that sees the wall clock; `now()` is the time of the run.
+
+use crate::error::Result;
+use crate::flux::Value;
+use crate::flux::builtin::{Builtin, Call};
+
+/// `system.time`.
+pub static TIME: Builtin = Builtin {
+    package: "system",
+    name: "time",
+    signature: "() => time",
+    doc: "The wall clock at each call; `now` is the time of the run.",
+    examples: &["import \"array\"\nimport \"system\"\n\narray.from(rows: [{_time: system.time()}])"],
+    body,
+};
+
+fn body(call: &mut Call<'_>) -> Result<Value> {
+    Ok(Value::Time(call.host.world().wall_clock_ns()))
+}
