@@ -6,6 +6,7 @@
 pub mod builtin;
 pub mod host;
 pub mod library;
+pub mod scalar;
 pub mod signature;
 pub mod task_option;
 pub mod types;
