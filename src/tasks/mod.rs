@@ -4,4 +4,11 @@
 //! happens to a task (restart, catch-up, edit, retry, manual run) is an operation on slots. Nothing here reads a bucket's
 //! files or decodes a device's payload.
 
+pub mod definition;
+pub mod gate;
+pub mod instant;
+pub mod run;
+pub mod run_store;
 pub mod schedule;
+pub mod slots;
+pub mod task_state;

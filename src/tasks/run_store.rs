@@ -1,0 +1,300 @@
+//! The catalogue of tasks, slots and runs: a view of the control topic, never more than that.
+//!
+//! Asked by the scheduler, the executor and the API. Whatever happens to a task is a record of the topic first; the view
+//! reads it back from there and keeps, in one batch of the catalogue, what follows from it and the position behind it.
+//! So a crash between append and view is harmless, and so is the loss of the view: it is read again from the topic.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use parking_lot::RwLock;
+use serde::{Deserialize, Serialize};
+
+use super::definition::Definition;
+use super::run::{CONTROL_TOPIC, ControlRecord, RunRecord};
+use super::slots::SlotLedger;
+use super::task_state::{Progress, TaskState};
+use crate::catalogue::{Batch, Catalogue, Durability, Keyspace};
+use crate::clock::Clock;
+use crate::commitlog::{CommitLog, Committed, NewRecord, Record};
+use crate::error::{Error, ErrorKind, Result};
+use crate::name::Name;
+
+/// The group whose position keeps the control topic's records from being dropped before the catalogue has them.
+const GROUP: &str = "fluxmill-tasks";
+
+/// The writer of outputs and control records (Kafka: the transactional id of the only shard there is).
+pub const PRODUCER: &str = "fluxmill-tasks-0";
+
+/// How many runs a task keeps; more are dropped when a quarter too many have gathered.
+pub const RUNS_KEPT: usize = 100;
+
+/// After so many records the catalogue is synced and the group's position follows.
+const RECORDS_PER_COMMIT: u64 = 256;
+
+/// How long one read of the topic may wait for what was just appended.
+const READ_WAIT: Duration = Duration::from_secs(5);
+
+/// The view.
+pub struct RunStore {
+    log: Arc<dyn CommitLog>,
+    catalogue: Arc<Catalogue>,
+    clock: Arc<dyn Clock>,
+    tasks: RwLock<BTreeMap<Name, TaskState>>,
+    follower: tokio::sync::Mutex<Follower>,
+}
+
+/// How far the topic is read.
+struct Follower {
+    position: StoredPosition,
+    committed: u64,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+struct StoredPosition {
+    generation: u32,
+    offset: u64,
+}
+
+/// A task as the catalogue keeps it.
+#[derive(Serialize, Deserialize)]
+struct StoredTask {
+    definition: Definition,
+    progress: Progress,
+}
+
+impl RunStore {
+    /// Opens the view: makes the control topic if there is none, takes what the catalogue holds and reads the topic to its
+    /// end.
+    pub async fn open(log: Arc<dyn CommitLog>, catalogue: Arc<Catalogue>, clock: Arc<dyn Clock>) -> Result<Self> {
+        let topic = log.create_topic(CONTROL_TOPIC, 1).await?;
+        let range = log.offsets(CONTROL_TOPIC, 0).await?;
+        let mut position: StoredPosition = catalogue.get(Keyspace::Positions, CONTROL_TOPIC)?.unwrap_or_default();
+        if position.generation != topic.generation {
+            // Another topic of that name: what the catalogue holds stays, and what the topic holds is added.
+            position = StoredPosition { generation: topic.generation, offset: range.start };
+        }
+        if position.offset < range.start {
+            tracing::error!(
+                topic = CONTROL_TOPIC,
+                from = position.offset,
+                to = range.start,
+                "records of tasks were dropped from the log before the catalogue had them"
+            );
+            position.offset = range.start;
+        }
+        let mut tasks = BTreeMap::new();
+        for (_, stored) in catalogue.list::<StoredTask>(Keyspace::Tasks, "")? {
+            let ledger: SlotLedger = catalogue.get(Keyspace::Slots, &*stored.definition.id)?.unwrap_or_default();
+            let id = stored.definition.id.clone();
+            tasks.insert(id, TaskState::restore(stored.definition, ledger, stored.progress)?);
+        }
+        let follower = Follower { position, committed: position.offset };
+        let store =
+            RunStore { log, catalogue, clock, tasks: RwLock::new(tasks), follower: tokio::sync::Mutex::new(follower) };
+        store.follow(range.end).await?;
+        Ok(store)
+    }
+
+    /// Appends output records and what happened, as one, and brings the view up to it.
+    ///
+    /// When the log cannot say whether it took the records, the topic is asked: an append that is there was one.
+    pub async fn append(&self, mut outputs: Vec<NewRecord>, record: &ControlRecord) -> Result<()> {
+        outputs.push(self.encode(record)?);
+        let appended = self.log.append_atomic(PRODUCER, outputs).await;
+        match appended {
+            Ok(positions) => {
+                let position = positions.last().ok_or_else(|| Error::internal("an append without a position"))?;
+                self.follow(position.offset + 1).await
+            }
+            Err(error) if error.kind() == ErrorKind::Unavailable => {
+                let end = self.log.offsets(CONTROL_TOPIC, 0).await.map_err(|_| error.clone())?.end;
+                self.follow(end).await.map_err(|_| error.clone())?;
+                if self.holds(record)? { Ok(()) } else { Err(error) }
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Reads what is in the topic and not in the view: after an append of which only the log knows that it succeeded.
+    pub async fn catch_up(&self) -> Result<()> {
+        let end = self.log.offsets(CONTROL_TOPIC, 0).await?.end;
+        self.follow(end).await
+    }
+
+    /// All tasks, by id.
+    pub fn tasks(&self) -> Vec<TaskState> {
+        self.tasks.read().values().cloned().collect()
+    }
+
+    /// A task.
+    pub fn task(&self, id: &str) -> Option<TaskState> {
+        self.tasks.read().get(id).cloned()
+    }
+
+    /// Looks at a task without copying it.
+    pub fn with_task<T>(&self, id: &str, look: impl FnOnce(&TaskState) -> T) -> Option<T> {
+        self.tasks.read().get(id).map(look)
+    }
+
+    /// The ids of all tasks.
+    pub fn ids(&self) -> Vec<Name> {
+        self.tasks.read().keys().cloned().collect()
+    }
+
+    /// Runs of a task that have ended, the newest slot first and of one slot the newest attempt first.
+    pub fn runs(&self, task: &str, limit: usize) -> Result<Vec<RunRecord>> {
+        let runs = self.catalogue.list_last::<RunRecord>(Keyspace::Runs, task, limit)?;
+        Ok(runs.into_iter().map(|(_, run)| run).collect())
+    }
+
+    /// The newest success of a slot, if it is kept.
+    pub fn success_of(&self, task: &str, slot_ns: i64) -> Result<Option<RunRecord>> {
+        let runs = self.catalogue.list::<RunRecord>(Keyspace::Runs, slot_prefix(task, slot_ns))?;
+        let success = |run: &RunRecord| run.status == super::run::RunStatus::Success;
+        Ok(runs.into_iter().rev().map(|(_, run)| run).find(success))
+    }
+
+    /// The newest slot that any task has run: nothing may arrive before it any more.
+    pub fn newest_slot_ns(&self) -> Option<i64> {
+        self.tasks.read().values().filter_map(|task| task.progress.latest_completed_ns).max()
+    }
+
+    /// Makes the view durable. Called at the end; a crash without it costs a longer start.
+    pub async fn close(&self) -> Result<()> {
+        self.commit(&mut *self.follower.lock().await).await
+    }
+
+    fn encode(&self, record: &ControlRecord) -> Result<NewRecord> {
+        let payload = serde_json::to_vec(record).map_err(|error| Error::internal(error.to_string()))?;
+        Ok(NewRecord {
+            topic: CONTROL_TOPIC.into(),
+            partition: Some(0),
+            key: Bytes::copy_from_slice(record.task().as_bytes()),
+            headers: vec![("content-type".into(), Bytes::from_static(b"application/json"))],
+            payload: payload.into(),
+            timestamp_ms: self.clock.now_ns() / 1_000_000,
+        })
+    }
+
+    /// Reads the topic up to `until` and folds what is there.
+    async fn follow(&self, until: u64) -> Result<()> {
+        let mut follower = self.follower.lock().await;
+        while follower.position.offset < until {
+            let fetched = self.log.read(CONTROL_TOPIC, 0, follower.position.offset, 1_000, READ_WAIT).await?;
+            if fetched.next_offset <= follower.position.offset {
+                return Err(Error::unavailable(format!("{CONTROL_TOPIC} does not give what was appended to it")));
+            }
+            let mut batch = Batch::new();
+            for record in &fetched.records {
+                self.fold(record, &mut batch)?;
+            }
+            follower.position.offset = fetched.next_offset;
+            batch.put(Keyspace::Positions, CONTROL_TOPIC, &follower.position)?;
+            self.catalogue.commit(batch, Durability::Buffered)?;
+        }
+        if follower.position.offset >= follower.committed + RECORDS_PER_COMMIT {
+            self.commit(&mut follower).await?;
+        }
+        Ok(())
+    }
+
+    async fn commit(&self, follower: &mut Follower) -> Result<()> {
+        self.catalogue.put(Keyspace::Positions, CONTROL_TOPIC, &follower.position, Durability::Synced)?;
+        let committed = Committed { offset: follower.position.offset, metadata: String::new() };
+        self.log.commit(GROUP, vec![(CONTROL_TOPIC.into(), 0, committed)]).await?;
+        follower.committed = follower.position.offset;
+        Ok(())
+    }
+
+    fn fold(&self, record: &Record, batch: &mut Batch) -> Result<()> {
+        let control: ControlRecord = match serde_json::from_slice(&record.payload) {
+            Ok(control) => control,
+            Err(error) => {
+                tracing::warn!(topic = CONTROL_TOPIC, offset = record.offset, %error, "passing over an unreadable record");
+                return Ok(());
+            }
+        };
+        let id = control.task().clone();
+        let mut tasks = self.tasks.write();
+        match &control {
+            ControlRecord::Task(definition) => match tasks.get_mut(&id) {
+                Some(task) => task.redefine((**definition).clone())?,
+                None => {
+                    tasks.insert(id.clone(), TaskState::new((**definition).clone())?);
+                }
+            },
+            ControlRecord::Removed { .. } => {
+                tasks.remove(&id);
+                batch.remove(Keyspace::Tasks, &*id);
+                batch.remove(Keyspace::Slots, &*id);
+                for (key, _) in self.catalogue.list::<RunRecord>(Keyspace::Runs, &*id)? {
+                    batch.remove(Keyspace::Runs, key);
+                }
+                return Ok(());
+            }
+            _ => {}
+        }
+        let Some(task) = tasks.get_mut(&id) else {
+            return Ok(());
+        };
+        match &control {
+            ControlRecord::Run(run) => {
+                task.run_ended(run)?;
+                batch.put(Keyspace::Runs, run_key(&id, run.slot_ns, record.offset), run)?;
+                if task.progress.runs % (RUNS_KEPT as u64 / 4) == 0 {
+                    self.drop_old_runs(&id, batch)?;
+                }
+            }
+            ControlRecord::Skipped(skipped) => task.skipped(skipped)?,
+            ControlRecord::Requested(request) => task.requested(request),
+            ControlRecord::Task(_) | ControlRecord::Removed { .. } => {}
+        }
+        let stored = StoredTask { definition: task.definition.clone(), progress: task.progress.clone() };
+        batch.put(Keyspace::Tasks, &*id, &stored)?;
+        batch.put(Keyspace::Slots, &*id, &task.ledger)
+    }
+
+    fn drop_old_runs(&self, task: &str, batch: &mut Batch) -> Result<()> {
+        let kept = self.catalogue.list_last::<RunRecord>(Keyspace::Runs, task, usize::MAX)?;
+        for (key, _) in kept.into_iter().skip(RUNS_KEPT) {
+            batch.remove(Keyspace::Runs, key);
+        }
+        Ok(())
+    }
+
+    /// Whether the view has taken in a record.
+    fn holds(&self, record: &ControlRecord) -> Result<bool> {
+        let id = record.task();
+        Ok(match record {
+            ControlRecord::Run(run) => {
+                let runs = self.catalogue.list::<RunRecord>(Keyspace::Runs, slot_prefix(id, run.slot_ns))?;
+                runs.iter().any(|(_, other)| other.id == run.id && other.attempt == run.attempt)
+            }
+            ControlRecord::Task(definition) => self.with_task(id, |task| task.definition == **definition) == Some(true),
+            ControlRecord::Removed { .. } => self.with_task(id, |_| ()).is_none(),
+            ControlRecord::Skipped(skipped) => {
+                self.with_task(id, |task| task.base_ns() >= skipped.last_ns).unwrap_or(false)
+            }
+            ControlRecord::Requested(request) => {
+                self.with_task(id, |task| task.progress.requested.contains_key(&request.slot_ns)).unwrap_or(false)
+            }
+        })
+    }
+}
+
+/// Runs of a task sort by slot, and runs of a slot by their place in the topic.
+fn run_key(task: &str, slot_ns: i64, offset: u64) -> Vec<u8> {
+    let mut key = slot_prefix(task, slot_ns);
+    key.extend_from_slice(&offset.to_be_bytes());
+    key
+}
+
+fn slot_prefix(task: &str, slot_ns: i64) -> Vec<u8> {
+    let mut key = task.as_bytes().to_vec();
+    // With the sign flipped, the bytes of an integer sort as the integer does.
+    key.extend_from_slice(&((slot_ns as u64) ^ (1 << 63)).to_be_bytes());
+    key
+}
