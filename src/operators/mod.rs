@@ -6,6 +6,14 @@
 use std::fmt;
 use std::sync::Arc;
 
+mod by_shape;
+pub mod group;
+mod in_order;
+#[cfg(test)]
+mod testing;
+
+pub use group::{Group, GroupMode};
+
 use crate::error::Result;
 use crate::table::scan::PushOp;
 use crate::table::{Chunk, StreamProps};
@@ -15,12 +23,19 @@ use crate::table::{Chunk, StreamProps};
 pub struct Out {
     /// What it has given so far, in order.
     pub chunks: Vec<Chunk>,
+    /// What it has passed over and somebody should know: for the log of the run, each once.
+    pub warnings: Vec<String>,
 }
 
 impl Out {
     /// Gives a chunk.
     pub fn push(&mut self, chunk: Chunk) {
         self.chunks.push(chunk);
+    }
+
+    /// Tells of something that was passed over.
+    pub fn warn(&mut self, warning: impl Into<String>) {
+        self.warnings.push(warning.into());
     }
 }
 

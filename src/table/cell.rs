@@ -4,6 +4,7 @@
 //! kernels instead. Nothing here knows the language: its values become cells in `operators`.
 
 use std::cmp::Ordering;
+use std::fmt;
 use std::sync::Arc;
 
 use arrow::array::{
@@ -14,6 +15,7 @@ use arrow::array::{
 use arrow::datatypes::{DataType, Float64Type, Int64Type, TimestampNanosecondType, UInt64Type};
 
 use super::ColumnType;
+use super::csv::rfc3339;
 use crate::error::{Error, Result};
 
 /// One value of a column, borrowed.
@@ -71,6 +73,24 @@ impl Cell<'_> {
     /// reference makes a table of its own for every NaN row).
     pub fn same(self, other: Cell<'_>) -> bool {
         self.compare(other) == Ordering::Equal
+    }
+}
+
+impl fmt::Display for Cell<'_> {
+    /// As in annotated CSV without quotes: nothing for a null, the shortest decimal of a float without an exponent, a
+    /// time with as many digits as it takes.
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Cell::Null => Ok(()),
+            Cell::Bool(value) => value.fmt(formatter),
+            Cell::Int(value) => value.fmt(formatter),
+            Cell::UInt(value) => value.fmt(formatter),
+            Cell::Float(value) if *value == f64::INFINITY => formatter.write_str("+Inf"),
+            Cell::Float(value) if *value == f64::NEG_INFINITY => formatter.write_str("-Inf"),
+            Cell::Float(value) => value.fmt(formatter),
+            Cell::String(value) => formatter.write_str(value),
+            Cell::Time(value) => formatter.write_str(&rfc3339::to_short_text(*value)),
+        }
     }
 }
 

@@ -4,10 +4,18 @@
 
 pub mod builder;
 pub mod cell;
+pub mod check;
 pub mod chunk;
+pub mod cluster;
 pub mod csv;
+pub mod gather;
+pub mod key;
+pub mod layout;
+pub mod merge;
 pub mod scan;
 pub mod shape;
+#[cfg(test)]
+pub mod testing;
 pub mod text;
 
 pub use builder::ChunkBuilder;

@@ -6,7 +6,6 @@ use std::io::Write;
 
 use comfy_table::{CellAlignment, ContentArrangement, ContentLineStyle, LineStyle, Table, TableStyle};
 
-use super::csv::rfc3339;
 use super::{Cell, Chunk, ColumnType, ColumnView, Place, TableId};
 use crate::error::Result;
 
@@ -118,13 +117,8 @@ fn texts(chunk: &Chunk, key_row: usize, row: usize) -> Vec<String> {
 
 fn text(cell: Cell<'_>) -> String {
     match cell {
-        Cell::Null => String::new(),
-        Cell::Bool(value) => value.to_string(),
-        Cell::Int(value) => value.to_string(),
-        Cell::UInt(value) => value.to_string(),
-        Cell::Float(value) => value.to_string(),
         Cell::String(value) => printable(value),
-        Cell::Time(value) => rfc3339::to_short_text(value),
+        other => other.to_string(),
     }
 }
 

@@ -7,7 +7,6 @@
 use std::io::Write;
 use std::sync::Arc;
 
-use super::rfc3339;
 use super::{ERROR_LABEL, LEAD_COLUMNS};
 use crate::error::{Error, Result};
 use crate::table::cell::ColumnView;
@@ -286,18 +285,8 @@ impl<W: Write> CsvWriter<W> {
 
     fn cell(&mut self, cell: Cell<'_>) {
         match cell {
-            Cell::Null => {}
-            Cell::Bool(value) => self.buffer.extend_from_slice(if value { b"true" } else { b"false" }),
-            Cell::Int(value) => self.display(value),
-            Cell::UInt(value) => self.number(value),
-            Cell::Float(value) => match value {
-                value if value == f64::INFINITY => self.buffer.extend_from_slice(b"+Inf"),
-                value if value == f64::NEG_INFINITY => self.buffer.extend_from_slice(b"-Inf"),
-                // The shortest decimal that reads back as the same float, never with an exponent.
-                value => self.display(value),
-            },
             Cell::String(value) => self.field(value),
-            Cell::Time(value) => self.buffer.extend_from_slice(rfc3339::to_short_text(value).as_bytes()),
+            other => self.display(other),
         }
     }
 
