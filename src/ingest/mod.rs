@@ -3,7 +3,10 @@
 //! Started by `daemon`; the API uses the door ([`accept`]) and the sink for its writes. Nothing here acknowledges a message
 //! before the log has it.
 
+pub mod accept;
 pub mod decode;
 pub mod filter;
 pub mod record;
 pub mod route;
+#[cfg(test)]
+mod testing;
