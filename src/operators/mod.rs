@@ -6,12 +6,14 @@
 use std::fmt;
 use std::sync::Arc;
 
+pub mod aggregate;
 mod by_shape;
 pub mod group;
 mod in_order;
 #[cfg(test)]
 mod testing;
 
+pub use aggregate::{Aggregate, AggregateKind};
 pub use group::{Group, GroupMode};
 
 use crate::error::Result;
