@@ -106,7 +106,7 @@ impl World for MemoryWorld {
         let chunks = tables(&bucket.points, source, self.max_chunk_rows.unwrap_or(usize::MAX))?;
         let props = StreamProps {
             parts: Parts::Clustered,
-            tables: TableOrder::Arrival,
+            tables: TableOrder::KeySorted,
             rows_by_time: true,
             unique_keys: true,
             one_shape: false,
@@ -138,37 +138,51 @@ impl ChunkSource for Chunks {
 /// The rows of a field of a series, by time.
 type Rows<'a> = BTreeMap<i64, &'a FieldValue>;
 
-/// One table per series and field: by measurement, then tags in the order of group keys, then field. Cut into chunks of at
-/// most `max_rows` rows.
+/// One table per series and field, in the order of their group keys, cut into chunks of at most `max_rows` rows.
 fn tables(points: &[Point], source: &SourceRef, max_rows: usize) -> Result<VecDeque<Chunk>> {
     let range = source.bounds.start_ns..source.bounds.stop_ns;
-    let mut series: HashMap<(&Name, &Tags), BTreeMap<&Name, Rows<'_>>> = HashMap::new();
+    let mut tables: HashMap<(&Name, &Tags, &Name), Rows<'_>> = HashMap::new();
     for point in points.iter().filter(|point| range.contains(&point.time_ns)) {
-        let fields = series.entry((&point.measurement, &point.tags)).or_default();
         for (field, value) in &point.fields {
-            fields.entry(field).or_default().insert(point.time_ns, value);
+            let rows = tables.entry((&point.measurement, &point.tags, field)).or_default();
+            rows.insert(point.time_ns, value);
         }
     }
-    let mut series: Vec<_> = series.into_iter().collect();
-    series.sort_by(|((left, left_tags), _), ((right, right_tags), _)| {
-        left.cmp(right).then_with(|| compare_tags(left_tags, right_tags))
-    });
+    let mut tables: Vec<(Labels<'_>, Rows<'_>)> =
+        tables.into_iter().map(|((measurement, tags, field), rows)| (labels(measurement, tags, field), rows)).collect();
+    tables.sort_by(|(left, _), (right, _)| compare_keys(left, right));
     let mut chunks = VecDeque::new();
-    let mut table = 0;
-    for ((measurement, tags), fields) in &series {
-        for (field, rows) in fields {
-            push_table(source.bounds, (measurement, tags, field), rows, (table, max_rows), &mut chunks)?;
-            table += 1;
-        }
+    for (table, (labels, rows)) in tables.iter().enumerate() {
+        push_table(source.bounds, labels, rows, (table as TableId, max_rows), &mut chunks)?;
     }
     Ok(chunks)
 }
 
+/// The string columns of a table, sorted by label.
+type Labels<'a> = Vec<(Name, &'a Name)>;
+
+fn labels<'a>(measurement: &'a Name, tags: &'a Tags, field: &'a Name) -> Labels<'a> {
+    let mut labels: Labels<'a> = tags.iter().map(|(key, value)| (key.clone(), value)).collect();
+    labels.push(("_field".into(), field));
+    labels.push(("_measurement".into(), measurement));
+    labels.sort();
+    labels
+}
+
 /// The order of group keys (flux-semantics 1.1): at the first difference the table with the greater label comes first (it
-/// lacks the smaller one), then the lesser value, then the shorter key.
-fn compare_tags(left: &Tags, right: &Tags) -> Ordering {
-    for ((left_key, left_value), (right_key, right_value)) in left.iter().zip(right) {
-        let order = right_key.cmp(left_key).then_with(|| left_value.cmp(right_value));
+/// lacks the smaller one), then the lesser value, then the shorter key. `_start` and `_stop` have equal values in all
+/// tables, but take part in the walk over the labels.
+fn compare_keys(left: &Labels<'_>, right: &Labels<'_>) -> Ordering {
+    let with_bounds = |labels: &Labels<'_>| -> Vec<(Name, Name)> {
+        let bounds = ["_start", "_stop"].map(|label| (Name::from(label), Name::from("")));
+        let mut all: Vec<(Name, Name)> =
+            labels.iter().map(|(label, value)| (label.clone(), Name::clone(value))).chain(bounds).collect();
+        all.sort();
+        all
+    };
+    let (left, right) = (with_bounds(left), with_bounds(right));
+    for ((left_label, left_value), (right_label, right_value)) in left.iter().zip(&right) {
+        let order = right_label.cmp(left_label).then_with(|| left_value.cmp(right_value));
         if order.is_ne() {
             return order;
         }
@@ -178,16 +192,12 @@ fn compare_tags(left: &Tags, right: &Tags) -> Ordering {
 
 fn push_table(
     bounds: Bounds,
-    (measurement, tags, field): (&Name, &Tags, &Name),
+    labels: &Labels<'_>,
     rows: &Rows<'_>,
     (table, max_rows): (TableId, usize),
     chunks: &mut VecDeque<Chunk>,
 ) -> Result<()> {
     let Some(first) = rows.values().next() else { return Ok(()) };
-    let mut labels: Vec<(Name, &Name)> = tags.iter().map(|(key, value)| (key.clone(), value)).collect();
-    labels.push(("_field".into(), field));
-    labels.push(("_measurement".into(), measurement));
-    labels.sort();
     let value_type = cell(first).column_type().unwrap_or(ColumnType::Float);
     let conventional = [
         ("_start", ColumnType::Time, true),
@@ -202,7 +212,7 @@ fn push_table(
         Arc::new(TimestampNanosecondArray::from(vec![bounds.start_ns])),
         Arc::new(TimestampNanosecondArray::from(vec![bounds.stop_ns])),
     ];
-    for (_, value) in &labels {
+    for (_, value) in labels {
         keys.push(Arc::new(StringViewArray::from(vec![&***value])));
     }
     let keys = Arc::new(KeyBlock { columns: keys });
