@@ -11,6 +11,7 @@ use arrow::array::{ArrayRef, StringViewArray, TimestampNanosecondArray};
 use futures::future::BoxFuture;
 use parking_lot::RwLock;
 
+use super::store_world::with_near;
 use crate::error::{Error, Result};
 use crate::plan::World;
 use crate::point::{FieldValue, Point};
@@ -85,16 +86,10 @@ impl World for MemoryWorld {
     fn bucket_id(&self, name_or_id: &str) -> Result<Name> {
         let buckets = self.buckets.read();
         let bucket = buckets.iter().find(|bucket| &*bucket.name == name_or_id || &*bucket.id == name_or_id);
-        match bucket {
-            Some(bucket) => Ok(bucket.id.clone()),
-            None => {
-                let error = Error::not_found(format!("could not find bucket {name_or_id:?}"));
-                match crate::diagnostic::nearest(name_or_id, buckets.iter().map(|bucket| &*bucket.name)) {
-                    Some(near) => Err(error.with_hint(format!("did the script mean {near:?}?"))),
-                    None => Err(error),
-                }
-            }
-        }
+        bucket.map(|bucket| bucket.id.clone()).ok_or_else(|| {
+            let error = Error::not_found(format!("could not find bucket {name_or_id:?}"));
+            with_near(error, name_or_id, buckets.iter().map(|bucket| &*bucket.name))
+        })
     }
 
     fn offer(&self, source: &SourceRef, _ops: &[PushOp], _max: usize) -> Result<Taken> {

@@ -8,9 +8,12 @@ pub mod memory;
 mod request;
 mod run;
 mod script;
+mod store_world;
 
 pub use collected::{CollectedResult, CollectedResults};
 pub use request::{RunError, RunReport, RunRequest, TaskPlan};
+
+pub use store_world::StoreWorld;
 
 pub use crate::exec::sink::DiscardResults;
 pub use crate::exec::{BucketWrite, Limits, ResultSink};

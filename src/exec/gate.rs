@@ -5,7 +5,7 @@
 
 use std::collections::VecDeque;
 
-use super::cluster::Cluster;
+use crate::table::cluster::Cluster;
 use super::network::Given;
 use crate::error::{Error, Result};
 use crate::table::scan::Parts;

@@ -3,7 +3,6 @@
 //! Called by `engine`. Nothing here decides what an operator means or what a scan takes over, and nothing here writes to
 //! a bucket: the points of `to()` are staged and handed back.
 
-mod cluster;
 mod field_fn;
 pub mod gate;
 mod network;

@@ -25,6 +25,8 @@ pub struct Network {
     pub given: Vec<Given>,
     /// The points of every `to()`.
     pub staging: Staging,
+    /// What operators have passed over and somebody should know, each once.
+    pub warnings: Vec<String>,
 }
 
 struct Running {
@@ -62,7 +64,7 @@ impl Network {
                 span: step.span,
             });
         }
-        Ok(Network { steps: running, given: Vec::new(), staging })
+        Ok(Network { steps: running, given: Vec::new(), staging, warnings: Vec::new() })
     }
 
     /// A source gives a chunk.
@@ -127,7 +129,12 @@ impl Network {
     }
 
     /// Puts what a step has given before its consumers, so that the stack hands it out in order.
-    fn pass(&self, number: usize, out: Out, waiting: &mut Vec<Waiting>) {
+    fn pass(&mut self, number: usize, out: Out, waiting: &mut Vec<Waiting>) {
+        for warning in out.warnings {
+            if !self.warnings.contains(&warning) {
+                self.warnings.push(warning);
+            }
+        }
         for chunk in out.chunks.into_iter().rev() {
             for (consumer, port) in self.steps[number].consumers.iter().rev() {
                 waiting.push(Waiting::Chunk(*consumer, *port, chunk.clone()));

@@ -57,6 +57,7 @@ pub fn run(
     let mut network = Network::new(&plan.steps, &context.limits)?;
     let done = drive(plan, &mut network, context, outcome, events);
     outcome.rows_out += network.staging.points() as u64;
+    outcome.warnings.append(&mut network.warnings);
     outcome.warnings.extend(network.staging.warnings());
     done?;
     outcome.writes = network.staging.take_writes();

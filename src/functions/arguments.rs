@@ -9,6 +9,7 @@ use crate::error::{Error, Result};
 use crate::flux::Value;
 use crate::flux::builtin::Call;
 use crate::flux::value::{Closure, Function, Record, Stream};
+use crate::operators::Transform;
 use crate::plan::Node;
 use crate::plan::NodeKind;
 use crate::table::Name;
@@ -175,4 +176,9 @@ pub fn node(stream: Arc<dyn Stream>) -> Result<Arc<Node>> {
 /// A new node over inputs, as a value.
 pub fn stream(kind: NodeKind, inputs: Vec<Arc<Node>>, call: &Call<'_>) -> Value {
     Value::Stream(Arc::new(Node { kind, inputs, span: call.span }))
+}
+
+/// A new node that runs an operator over one stream, as a value.
+pub fn transform(transform: impl Transform + 'static, tables: Arc<Node>, call: &Call<'_>) -> Value {
+    stream(NodeKind::Transform(Arc::new(transform)), vec![tables], call)
 }

@@ -6,6 +6,7 @@ use crate::diagnostic::nearest;
 use crate::error::{Error, Result};
 use crate::flux::Value;
 use crate::flux::builtin::{Builtin, Call};
+use crate::flux::library::Package;
 use crate::flux::value::Record;
 use crate::functions::arguments::{Arguments, stream};
 use crate::plan::NodeKind;
@@ -21,6 +22,11 @@ pub static FROM: Builtin = Builtin {
     examples: &["import \"array\"\n\narray.from(rows: [{host: \"a\", load: 0.5}, {host: \"b\", load: 1.5}])"],
     body,
 };
+
+/// The package.
+pub fn package() -> Package {
+    Package { path: "array", builtins: vec![&FROM], ..Package::default() }
+}
 
 fn body(call: &mut Call<'_>) -> Result<Value> {
     let rows = call.array("rows")?;

@@ -5,6 +5,7 @@
 use crate::error::{Error, Result};
 use crate::flux::Value;
 use crate::flux::builtin::{Builtin, Call};
+use crate::flux::library::Package;
 use crate::functions::arguments::{Arguments, stream};
 use crate::plan::NodeKind;
 use crate::table::csv;
@@ -18,6 +19,11 @@ pub static FROM: Builtin = Builtin {
     examples: &["import \"csv\"\n\ncsv.from(csv: \"a,b\n1,2\n\", mode: \"raw\")"],
     body,
 };
+
+/// The package.
+pub fn package() -> Package {
+    Package { path: "csv", builtins: vec![&FROM], ..Package::default() }
+}
 
 fn body(call: &mut Call<'_>) -> Result<Value> {
     for argument in ["file", "url"] {

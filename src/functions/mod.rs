@@ -15,5 +15,26 @@ pub mod arguments;
 pub mod array;
 pub mod csv;
 pub mod influxdb;
+pub mod location;
+mod not_yet;
 pub mod system;
 pub mod universe;
+
+use std::sync::LazyLock;
+
+pub use not_yet::{FUNCTIONS_NOT_YET, PACKAGES_NOT_YET};
+
+use crate::flux::library::Library;
+
+/// All packages, built once.
+pub fn library() -> &'static Library {
+    static LIBRARY: LazyLock<Library> = LazyLock::new(|| {
+        let packages = [universe::package(), array::package(), csv::package(), system::package()];
+        Library::new(packages.into_iter().chain(influxdb::packages()))
+            .expect("names are unique and signatures read, as the test over the library shows")
+    });
+    &LIBRARY
+}
+
+#[cfg(test)]
+mod tests;

@@ -5,6 +5,7 @@
 use crate::error::Result;
 use crate::flux::Value;
 use crate::flux::builtin::{Builtin, Call};
+use crate::flux::library::Package;
 
 /// `system.time`.
 pub static TIME: Builtin = Builtin {
@@ -15,6 +16,11 @@ pub static TIME: Builtin = Builtin {
     examples: &["import \"array\"\nimport \"system\"\n\narray.from(rows: [{_time: system.time()}])"],
     body,
 };
+
+/// The package.
+pub fn package() -> Package {
+    Package { path: "system", builtins: vec![&TIME], ..Package::default() }
+}
 
 fn body(call: &mut Call<'_>) -> Result<Value> {
     Ok(Value::Time(call.host.world().wall_clock_ns()))

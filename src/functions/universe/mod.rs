@@ -2,9 +2,63 @@
 //!
 //! Listed in `functions`; a file per function, a file for families with one body.
 
+pub mod contains;
+pub mod convert;
 pub mod from;
+pub mod group;
 pub mod now;
 pub mod range;
 pub mod table_find;
 pub mod to;
+pub mod today;
 pub mod r#yield;
+
+use crate::flux::Value;
+use crate::flux::builtin::Builtin;
+use crate::flux::library::{PRELUDE, Package};
+use crate::flux::value::Function;
+use crate::time::Duration;
+
+static FROM: Builtin = from::from(PRELUDE);
+static TO: Builtin = to::to(PRELUDE);
+
+/// The prelude.
+pub fn package() -> Package {
+    Package {
+        path: PRELUDE,
+        builtins: vec![
+            &convert::BOOL,
+            &convert::BYTES,
+            &contains::CONTAINS,
+            &convert::DURATION,
+            &table_find::FIND_COLUMN,
+            &table_find::FIND_RECORD,
+            &convert::FLOAT,
+            &FROM,
+            &table_find::GET_COLUMN,
+            &table_find::GET_RECORD,
+            &group::GROUP,
+            &convert::INT,
+            &contains::LENGTH,
+            &range::RANGE,
+            &convert::STRING,
+            &table_find::TABLE_FIND,
+            &convert::TIME,
+            &TO,
+            &today::TODAY,
+            &convert::UINT,
+            &r#yield::YIELD,
+        ],
+        constants: vec![
+            ("true", Value::Bool(true)),
+            ("false", Value::Bool(false)),
+            ("inf", Value::Duration(Duration::INFINITE)),
+        ],
+        options: vec![("now", Value::Function(Function::Builtin(&now::NOW))), ("location", utc())],
+    }
+}
+
+/// The default of `option location`: UTC without an offset.
+fn utc() -> Value {
+    Value::record([("zone", Value::string("UTC")), ("offset", Value::Duration(Duration::ZERO))])
+}

@@ -1,0 +1,61 @@
+//! The store as the world of scripts.
+//!
+//! Made by the daemon and by commands that open a data directory. The only place where a scan of the store and the
+//! language meet.
+
+use std::sync::Arc;
+
+use crate::clock::Clock;
+use crate::diagnostic::nearest;
+use crate::error::{Error, ErrorKind, Result};
+use crate::name::Name;
+use crate::plan::World;
+use crate::store::Store;
+use crate::table::scan::{PushOp, SourceRef, Taken};
+
+/// The buckets of a store.
+#[derive(Clone)]
+pub struct StoreWorld {
+    store: Arc<Store>,
+    clock: Arc<dyn Clock>,
+}
+
+impl StoreWorld {
+    /// The buckets of a store, and a clock for `system.time()`.
+    pub fn new(store: Arc<Store>, clock: Arc<dyn Clock>) -> StoreWorld {
+        StoreWorld { store, clock }
+    }
+}
+
+impl World for StoreWorld {
+    fn bucket_id(&self, name_or_id: &str) -> Result<Name> {
+        match self.store.bucket(name_or_id) {
+            Ok(bucket) => Ok(bucket.id),
+            Err(error) if error.kind() == ErrorKind::NotFound => {
+                let buckets = self.store.buckets();
+                Err(with_near(error, name_or_id, buckets.iter().map(|bucket| &*bucket.name)))
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    fn offer(&self, source: &SourceRef, ops: &[PushOp], max: usize) -> Result<Taken> {
+        self.store.offer(source, ops, max)
+    }
+
+    fn secret(&self, _name: &str) -> Option<String> {
+        None
+    }
+
+    fn wall_clock_ns(&self) -> i64 {
+        self.clock.now_ns()
+    }
+}
+
+/// The error with the bucket that was probably meant.
+pub(super) fn with_near<'a>(error: Error, name: &str, buckets: impl Iterator<Item = &'a str>) -> Error {
+    match nearest(name, buckets) {
+        Some(near) => error.with_hint(format!("there is a bucket {near:?}")),
+        None => error,
+    }
+}
