@@ -5,9 +5,9 @@
 
 use std::collections::VecDeque;
 
-use crate::table::cluster::Cluster;
 use super::network::Given;
 use crate::error::{Error, Result};
+use crate::table::cluster::Cluster;
 use crate::table::scan::Parts;
 use crate::table::{Chunk, Name, StreamProps};
 
