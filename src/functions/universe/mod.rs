@@ -2,6 +2,7 @@
 //!
 //! Listed in `functions`; a file per function, a file for families with one body.
 
+pub mod aggregate;
 pub mod contains;
 pub mod convert;
 pub mod from;
@@ -30,6 +31,7 @@ pub fn package() -> Package {
             &convert::BOOL,
             &convert::BYTES,
             &contains::CONTAINS,
+            &aggregate::COUNT,
             &convert::DURATION,
             &table_find::FIND_COLUMN,
             &table_find::FIND_RECORD,
@@ -40,8 +42,10 @@ pub fn package() -> Package {
             &group::GROUP,
             &convert::INT,
             &contains::LENGTH,
+            &aggregate::MEAN,
             &range::RANGE,
             &convert::STRING,
+            &aggregate::SUM,
             &table_find::TABLE_FIND,
             &convert::TIME,
             &TO,
