@@ -5,10 +5,14 @@
 //! files or decodes a device's payload.
 
 pub mod definition;
+pub mod executor;
 pub mod gate;
 pub mod instant;
+pub mod output;
+pub mod problem;
 pub mod run;
 pub mod run_store;
 pub mod schedule;
 pub mod slots;
+pub mod step;
 pub mod task_state;

@@ -121,9 +121,6 @@ pub struct RunRecord {
     /// What happened on the way.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub log: Vec<LogLine>,
-    /// What it wrote, so that a later attempt at the slot can take back what it writes no more.
-    #[serde(default, skip_serializing_if = "Manifest::is_empty")]
-    pub wrote: Manifest,
 }
 
 impl RunRecord {
@@ -151,6 +148,8 @@ pub struct ReadWindow {
 pub struct ReadUpTo {
     /// The topic.
     pub topic: Name,
+    /// The topic's generation: offsets of different generations do not compare.
+    pub generation: u32,
     /// The partition.
     pub partition: u32,
     /// Everything below this offset was there.
@@ -182,23 +181,6 @@ pub struct LogLine {
     pub time_ns: i64,
     /// What.
     pub message: String,
-}
-
-/// The identities of the points that a run wrote: per bucket and series their times.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Manifest {
-    /// Bucket id, then series key, then times in nanoseconds since the epoch.
-    pub buckets: std::collections::BTreeMap<Name, std::collections::BTreeMap<String, Vec<i64>>>,
-    /// There were more than are kept here.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub truncated: bool,
-}
-
-impl Manifest {
-    /// Whether nothing was written.
-    pub fn is_empty(&self) -> bool {
-        self.buckets.is_empty() && !self.truncated
-    }
 }
 
 /// Slots that nobody ran and nobody will, unless they are asked for.

@@ -150,13 +150,6 @@ impl RunStore {
         Ok(runs.into_iter().map(|(_, run)| run).collect())
     }
 
-    /// The newest success of a slot, if it is kept.
-    pub fn success_of(&self, task: &str, slot_ns: i64) -> Result<Option<RunRecord>> {
-        let runs = self.catalogue.list::<RunRecord>(Keyspace::Runs, slot_prefix(task, slot_ns))?;
-        let success = |run: &RunRecord| run.status == super::run::RunStatus::Success;
-        Ok(runs.into_iter().rev().map(|(_, run)| run).find(success))
-    }
-
     /// The newest slot that any task has run: nothing may arrive before it any more.
     pub fn newest_slot_ns(&self) -> Option<i64> {
         self.tasks.read().values().filter_map(|task| task.progress.latest_completed_ns).max()

@@ -39,7 +39,7 @@ pub struct Progress {
     pub cursor_ns: Option<i64>,
     /// Slots after the cursor that are decided, while one before them is not (several at once, or asked for).
     pub decided_ahead: BTreeSet<i64>,
-    /// Attempts of slots that are not decided.
+    /// How many attempts at slots that are not decided have ended.
     pub attempts: BTreeMap<i64, u32>,
     /// Runs that were asked for, by slot.
     pub requested: BTreeMap<i64, RequestedRun>,
@@ -119,7 +119,7 @@ impl TaskState {
             finished_ns: run.finished_ns,
         });
         if !run.decided {
-            progress.attempts.insert(run.slot_ns, run.attempt);
+            *progress.attempts.entry(run.slot_ns).or_default() += 1;
             return Ok(());
         }
         progress.attempts.remove(&run.slot_ns);

@@ -1,0 +1,187 @@
+//! What a run appends: its points as records of their buckets' topics, and itself as a point of the bucket of runs.
+//!
+//! Called by the executor once the whole script has succeeded. Nothing is appended here.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use indexmap::IndexMap;
+
+use super::run::RunRecord;
+use crate::clock::{Arrival, ArrivalClock};
+use crate::commitlog::NewRecord;
+use crate::engine::BucketWrite;
+use crate::error::Result;
+use crate::name::Name;
+use crate::point::{FieldValue, Point, result_json, series_key};
+use crate::time::rfc3339;
+
+/// The bucket in which runs can be read as points, with InfluxDB's names.
+pub const RUNS_BUCKET: &str = "_tasks";
+
+/// Where a run's records come from: what their headers say.
+#[derive(Clone, Debug)]
+pub struct Origin {
+    /// The task.
+    pub task: Name,
+    /// The slot.
+    pub slot_ns: i64,
+    /// The attempt.
+    pub attempt: u32,
+}
+
+/// Records that are ready to be appended. Keep it until they are: their arrival times count as in flight.
+#[derive(Default)]
+pub struct Output {
+    /// The records.
+    pub records: Vec<NewRecord>,
+    in_flight: Option<Arrival>,
+}
+
+/// Points of one identity become one point: later fields win.
+pub fn merge(points: Vec<Point>) -> Vec<Point> {
+    let mut merged: IndexMap<(String, i64), Point> = IndexMap::with_capacity(points.len());
+    for point in points {
+        let identity = (series_key(&point.measurement, &point.tags), point.time_ns);
+        let Some(known) = merged.get_mut(&identity) else {
+            merged.insert(identity, point);
+            continue;
+        };
+        for (name, value) in point.fields {
+            match known.fields.iter_mut().find(|(own, _)| *own == name) {
+                Some((_, old)) => *old = value,
+                None => known.fields.push((name, value)),
+            }
+        }
+    }
+    merged.into_values().collect()
+}
+
+/// The records of a run's points. `topic_of` names the topic that takes a bucket's writes.
+pub fn records(
+    writes: &[BucketWrite],
+    origin: &Origin,
+    arrivals: &Arc<ArrivalClock>,
+    topic_of: impl Fn(&BucketWrite) -> Result<Name>,
+) -> Result<Output> {
+    let mut output = Output::default();
+    for write in writes {
+        let topic = topic_of(write)?;
+        for point in &write.points {
+            let time_ns = output.next_arrival(arrivals);
+            output.records.push(record(&topic, point, time_ns, Some(origin)));
+        }
+    }
+    Ok(output)
+}
+
+impl Output {
+    /// Adds the run itself as a point of the bucket of runs.
+    pub fn add_run(&mut self, topic: &Name, run: &RunRecord, name: &str, arrivals: &Arc<ArrivalClock>) {
+        let time_ns = self.next_arrival(arrivals);
+        self.records.push(record(topic, &run_point(run, name), time_ns, None));
+    }
+
+    /// Only the first arrival is tracked: the later ones are younger, and end with it.
+    fn next_arrival(&mut self, arrivals: &Arc<ArrivalClock>) -> i64 {
+        match &self.in_flight {
+            Some(_) => arrivals.next_ns(),
+            None => self.in_flight.insert(arrivals.begin()).time_ns(),
+        }
+    }
+}
+
+fn record(topic: &Name, point: &Point, time_ns: i64, origin: Option<&Origin>) -> NewRecord {
+    let (payload, schema) = result_json::write(point);
+    let mut headers: Vec<(Name, Bytes)> = vec![
+        ("fm-time".into(), time_ns.to_string().into()),
+        ("content-type".into(), Bytes::from_static(b"application/json")),
+        ("fm-schema".into(), schema.into()),
+    ];
+    if let Some(origin) = origin {
+        headers.push(("fm-task".into(), Bytes::copy_from_slice(origin.task.as_bytes())));
+        headers.push(("fm-slot".into(), origin.slot_ns.to_string().into()));
+        headers.push(("fm-attempt".into(), origin.attempt.to_string().into()));
+    }
+    NewRecord {
+        topic: topic.clone(),
+        partition: None,
+        key: series_key(&point.measurement, &point.tags).into(),
+        headers,
+        payload: payload.into(),
+        timestamp_ms: time_ns / 1_000_000,
+    }
+}
+
+/// A run with the names of InfluxDB's `_tasks` bucket, which dashboards and dead-man checks read.
+fn run_point(run: &RunRecord, name: &str) -> Point {
+    let text = |text: &str| FieldValue::String(text.into());
+    let time = |time_ns: i64| FieldValue::String(rfc3339::to_short_text(time_ns).into());
+    let logs = serde_json::to_string(&run.log).unwrap_or_default();
+    let mut fields: Vec<(Name, FieldValue)> = vec![
+        ("runID".into(), text(&run.id)),
+        ("name".into(), text(name)),
+        ("scheduledFor".into(), time(run.slot_ns)),
+        ("requestedAt".into(), time(run.requested_ns)),
+        ("startedAt".into(), time(run.started_ns)),
+        ("finishedAt".into(), time(run.finished_ns)),
+        ("logs".into(), text(&logs)),
+        ("attempt".into(), FieldValue::Int(i64::from(run.attempt))),
+        ("rowsIn".into(), FieldValue::Int(i64::try_from(run.rows_in).unwrap_or(i64::MAX))),
+        ("rowsOut".into(), FieldValue::Int(i64::try_from(run.rows_out).unwrap_or(i64::MAX))),
+    ];
+    if let Some(error) = &run.error {
+        fields.push(("error".into(), text(&error.message)));
+    }
+    Point {
+        measurement: "runs".into(),
+        tags: vec![("status".into(), run.status.as_str().into()), ("taskID".into(), run.task.clone())],
+        fields,
+        time_ns: run.started_ns,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+    use crate::clock::ManualClock;
+    use crate::point::names::Names;
+
+    fn point(field: &str, value: f64) -> Point {
+        Point {
+            measurement: "genData".into(),
+            tags: vec![("generatorID".into(), "gen 1".into())],
+            fields: vec![(field.into(), FieldValue::Float(value))],
+            time_ns: 60,
+        }
+    }
+
+    #[test]
+    fn fields_of_one_identity_become_one_record_that_reads_back() {
+        let points = merge(vec![point("fuel", 1.0), point("load", 2.0), point("fuel", 3.0)]);
+        assert_eq!(points.len(), 1);
+        let write = BucketWrite { bucket: "b1".into(), bucket_name: "down".into(), points };
+        let clock = Arc::new(ManualClock::new(1_000_000_000));
+        let arrivals = Arc::new(ArrivalClock::new(clock, 0));
+        let origin = Origin { task: "00000000000000aa".into(), slot_ns: 60, attempt: 2 };
+        let output = records(&[write], &origin, &arrivals, |write| Ok(write.bucket_name.clone())).unwrap();
+        let record = &output.records[0];
+        assert_eq!(&*record.topic, "down");
+        assert_eq!(&record.key[..], b"genData,generatorID=gen\\ 1");
+        let header = |name: &str| {
+            let (_, value) = record.headers.iter().find(|(own, _)| &**own == name).unwrap();
+            std::str::from_utf8(value).unwrap()
+        };
+        assert_eq!(header("fm-time"), "1000000000");
+        assert_eq!((header("fm-task"), header("fm-slot"), header("fm-attempt")), ("00000000000000aa", "60", "2"));
+        let back = result_json::read(&record.payload, header("fm-schema").as_bytes(), &mut Names::default()).unwrap();
+        let expected = vec![("fuel".into(), FieldValue::Float(3.0)), ("load".into(), FieldValue::Float(2.0))];
+        assert_eq!(back.fields, expected);
+        // While it is not appended, nothing older than it counts as settled.
+        assert_eq!(arrivals.oldest_in_flight_ns(), Some(1_000_000_000));
+        drop(output);
+        assert_eq!(arrivals.oldest_in_flight_ns(), None);
+    }
+}
