@@ -3,4 +3,5 @@
 #![allow(clippy::unwrap_used)]
 
 mod commitlog;
+mod diagnostics;
 mod floors;

@@ -5,9 +5,12 @@
 
 mod number;
 
+pub(super) use number::meant_unit as duration_unit;
+
 use std::sync::Arc;
 
 use super::ast::Comment;
+use super::problems::Problems;
 use super::token::{Token, TokenKind};
 use crate::diagnostic::{Diagnostic, Span};
 
@@ -16,7 +19,7 @@ pub(super) struct Lexed {
     /// The tokens; the last one is [`TokenKind::End`].
     pub tokens: Vec<Token>,
     pub comments: Vec<Comment>,
-    pub diagnostics: Vec<Diagnostic>,
+    pub problems: Problems,
 }
 
 /// All tokens and comments of `text`, which is at most `u32::MAX` bytes long.
@@ -29,7 +32,12 @@ pub(super) fn lex(text: &str) -> Lexed {
         interpolations: Vec::new(),
         several_lines: Vec::new(),
         moved_quote: false,
-        lexed: Lexed { tokens: Vec::with_capacity(text.len() / 4 + 1), comments: Vec::new(), diagnostics: Vec::new() },
+        endless_block_comment: false,
+        lexed: Lexed {
+            tokens: Vec::with_capacity(text.len() / 4 + 1),
+            comments: Vec::new(),
+            problems: Problems::default(),
+        },
     };
     if text.starts_with('\u{feff}') {
         lexer.at = '\u{feff}'.len_utf8();
@@ -63,6 +71,8 @@ struct Lexer<'a> {
     several_lines: Vec<usize>,
     /// A missing quote has been looked for further up once; a second time would make the lexer quadratic.
     moved_quote: bool,
+    /// No `*/` follows any more: it need not be looked for again.
+    endless_block_comment: bool,
     lexed: Lexed,
 }
 
@@ -74,7 +84,7 @@ impl Lexer<'_> {
     }
 
     fn report(&mut self, diagnostic: Diagnostic) {
-        self.lexed.diagnostics.push(diagnostic);
+        self.lexed.problems.push(diagnostic);
     }
 
     /// A token for what is not Flux but has an obvious meaning, with the diagnostic that says so.
@@ -131,26 +141,26 @@ impl Lexer<'_> {
             b'%' => (TokenKind::Percent, 1),
             b'^' => (TokenKind::Caret, 1),
             b':' if self.peek(1) == b'=' => {
-                return self.stand_in(TokenKind::Assign, 2, "a name is given a value with `=`");
+                return self.stand_in(TokenKind::Assign, 2, "write `=`");
             }
             b':' => (TokenKind::Colon, 1),
             b'=' => match (self.peek(1), self.peek(2)) {
-                (b'=', b'=') => return self.stand_in(TokenKind::Equal, 3, "equality is written `==`"),
+                (b'=', b'=') => return self.stand_in(TokenKind::Equal, 3, "write `==`"),
                 (b'=', _) => (TokenKind::Equal, 2),
                 (b'>', _) => (TokenKind::Arrow, 2),
                 (b'~', _) => (TokenKind::Matches, 2),
                 _ => (TokenKind::Assign, 1),
             },
             b'!' => match (self.peek(1), self.peek(2)) {
-                (b'=', b'=') => return self.stand_in(TokenKind::NotEqual, 3, "inequality is written `!=`"),
+                (b'=', b'=') => return self.stand_in(TokenKind::NotEqual, 3, "write `!=`"),
                 (b'=', _) => (TokenKind::NotEqual, 2),
                 (b'~', _) => (TokenKind::NotMatches, 2),
-                _ => return self.stand_in(TokenKind::Not, 1, "negation is written `not`"),
+                _ => return self.stand_in(TokenKind::Not, 1, "write `not`"),
             },
             b'<' => match self.peek(1) {
                 b'=' => (TokenKind::LessEqual, 2),
                 b'-' => (TokenKind::PipeReceive, 2),
-                b'>' => return self.stand_in(TokenKind::NotEqual, 2, "inequality is written `!=`"),
+                b'>' => return self.stand_in(TokenKind::NotEqual, 2, "write `!=`"),
                 _ => (TokenKind::Less, 1),
             },
             b'>' => match self.peek(1) {
@@ -158,11 +168,11 @@ impl Lexer<'_> {
                 _ => (TokenKind::Greater, 1),
             },
             b'&' if self.peek(1) == b'&' => {
-                return self.stand_in(TokenKind::And, 2, "a logical conjunction is written `and`");
+                return self.stand_in(TokenKind::And, 2, "write `and`");
             }
             b'|' => match self.peek(1) {
                 b'>' => (TokenKind::PipeForward, 2),
-                b'|' => return self.stand_in(TokenKind::Or, 2, "a logical disjunction is written `or`"),
+                b'|' => return self.stand_in(TokenKind::Or, 2, "write `or`"),
                 _ => return self.stand_in(TokenKind::PipeForward, 1, "the pipe is written `|>`"),
             },
             _ => return self.other(),
@@ -203,10 +213,9 @@ impl Lexer<'_> {
             }
             // `*` has nothing to repeat at the start of a regular expression and is no operand: this is a comment.
             b'*' => {
-                let end = match self.text[start + 2..].find("*/") {
-                    Some(length) => start + 2 + length + 2,
-                    None => self.line_end(start),
-                };
+                let closing = if self.endless_block_comment { None } else { self.text[start + 2..].find("*/") };
+                self.endless_block_comment = closing.is_none();
+                let end = closing.map_or_else(|| self.line_end(start), |length| start + 2 + length + 2);
                 let opening = Span::new(start, start + 2);
                 self.report(
                     Diagnostic::error("block-comment", "`/* */` does not make a comment", opening)
@@ -231,8 +240,7 @@ impl Lexer<'_> {
                 _ => end += 1,
             }
         }
-        // `\` may have been followed by a character of several bytes.
-        end = self.line_end(start);
+        let end = self.likely_end(start);
         let span = Span::new(start, start + 1);
         self.report(
             Diagnostic::error("unterminated-regexp", "regular expression without its closing `/`", span)
@@ -261,15 +269,23 @@ impl Lexer<'_> {
 
     fn single_quoted(&mut self) {
         let start = self.at;
-        let line_end = self.line_end(start);
-        let Some(length) = self.text[start + 1..line_end].find('\'') else {
+        let Some(end) = self.on_this_line(start + 1, &['\'']) else {
             return self.other();
         };
-        let end = start + 1 + length + 1;
         let inner = &self.text[start + 1..end - 1];
         self.report(
             Diagnostic::error("single-quotes", "strings are written in double quotes", Span::new(start, end))
                 .help(format!("write \"{}\"", inner.replace('"', "\\\""))),
+        );
+        self.push(TokenKind::BadLiteral, start, end);
+    }
+
+    fn back_quoted(&mut self) {
+        let start = self.at;
+        let end = self.on_this_line(start + 1, &['`']).unwrap_or(start + 1);
+        self.report(
+            Diagnostic::error("back-quotes", "back quotes have no meaning in Flux", Span::new(start, end))
+                .help("strings are written in double quotes, names without any"),
         );
         self.push(TokenKind::BadLiteral, start, end);
     }
@@ -352,6 +368,9 @@ impl Lexer<'_> {
     /// first string of several lines that is followed by something which cannot follow a string is the likelier place:
     /// the lexer goes back there, ends that string with its line, and reads on.
     fn unterminated(&mut self, quote: usize, from: usize) {
+        if self.quote_of_outer_string(quote) {
+            return;
+        }
         let earlier = if self.moved_quote { None } else { self.suspicious_string(quote) };
         self.moved_quote = true;
         let report = |lexer: &mut Self, quote: usize| {
@@ -370,15 +389,15 @@ impl Lexer<'_> {
             self.first_on_line = self.lexed.tokens[token].first_on_line;
             self.lexed.tokens.truncate(token);
             self.lexed.comments.retain(|comment| (comment.span.start as usize) < start);
-            self.lexed.diagnostics.retain(|diagnostic| (diagnostic.span.start as usize) < start);
+            self.lexed.problems.forget_from(start as u32);
             self.several_lines.clear();
             self.interpolations.clear();
             report(self, start);
-            let end = self.string_line_end(start);
+            let end = self.likely_end(start);
             return self.push(TokenKind::BadLiteral, start, end);
         }
         report(self, quote);
-        let end = self.string_line_end(from);
+        let end = self.likely_end(from);
         if from == quote {
             self.push(TokenKind::BadLiteral, from, end);
             return;
@@ -387,6 +406,34 @@ impl Lexer<'_> {
             self.push(TokenKind::StringText, from, end);
         }
         self.push(TokenKind::StringEnd, end, end);
+    }
+
+    /// Whether the quote at `quote` was meant to end the string around it, in which a `${` on the same line is still open.
+    /// If so, reports that `${` and makes one literal of all of that string.
+    fn quote_of_outer_string(&mut self, quote: usize) -> bool {
+        let Some(open) = self.interpolations.last() else {
+            return false;
+        };
+        let outer = open.quote;
+        if self.text[outer..quote].contains('\n') {
+            return false;
+        }
+        let tokens = &self.lexed.tokens;
+        let begin = tokens.partition_point(|token| (token.span.start as usize) < outer);
+        let opening = tokens[begin..].iter().rfind(|token| token.kind == TokenKind::InterpolationBegin);
+        let Some(opening) = opening.map(|token| token.span) else {
+            return false;
+        };
+        self.report(
+            Diagnostic::error("unclosed-bracket", "`${` is never closed", opening)
+                .label("opens here")
+                .help("a plain `${` is written `\\${`"),
+        );
+        self.first_on_line = self.lexed.tokens[begin].first_on_line;
+        self.lexed.tokens.truncate(begin);
+        self.interpolations.pop();
+        self.push(TokenKind::BadLiteral, outer, quote + 1);
+        true
     }
 
     /// The first string of several lines before `quote` that something touches which cannot follow a string.
@@ -403,8 +450,8 @@ impl Lexer<'_> {
         })
     }
 
-    /// The end of the line of `start`, less the closing brackets and the comma that surely do not belong to a string.
-    fn string_line_end(&self, start: usize) -> usize {
+    /// The end of the line of `start`, less the closing brackets and commas that probably do not belong to the literal.
+    fn likely_end(&self, start: usize) -> usize {
         let line = &self.text[start..self.line_end(start)];
         start + line.trim_end_matches([')', ']', '}', ',', ' ', '\t', '\r']).len().max(1).min(line.len())
     }
@@ -414,6 +461,13 @@ impl Lexer<'_> {
         self.text[from..].find('\n').map_or(self.text.len(), |length| from + length)
     }
 
+    /// One past the first of these characters on the rest of the line from `from` on.
+    fn on_this_line(&self, from: usize, characters: &[char]) -> Option<usize> {
+        let rest = &self.text[from..];
+        let (at, found) = rest.char_indices().find(|(_, next)| *next == '\n' || characters.contains(next))?;
+        (found != '\n').then_some(from + at + found.len_utf8())
+    }
+
     /// A name in another script, or a character that has no business here.
     fn other(&mut self) {
         let start = self.at;
@@ -421,6 +475,9 @@ impl Lexer<'_> {
         let end = start + character.len_utf8();
         if character.is_alphabetic() {
             return self.name();
+        }
+        if character == '`' {
+            return self.back_quoted();
         }
         if matches!(character, '\u{2028}' | '\u{2029}' | '\u{85}') {
             self.first_on_line = true;
@@ -438,15 +495,12 @@ impl Lexer<'_> {
         let diagnostic = Diagnostic::error("unknown-character", format!("{named} has no meaning in Flux"), span);
         self.at = end;
         if let '\u{201c}' | '\u{201d}' | '\u{201e}' = character {
-            let line_end = self.line_end(end);
-            let closing = self.text[end..line_end].find(['\u{201c}', '\u{201d}']);
-            let end = closing.map_or(end, |length| end + length + '\u{201d}'.len_utf8());
+            let end = self.on_this_line(end, &['\u{201c}', '\u{201d}']).unwrap_or(end);
             self.report(diagnostic.help("strings are written in straight double quotes: \"...\""));
             return self.push(TokenKind::BadLiteral, start, end);
         }
         self.report(match character {
             '\'' => diagnostic.help("strings are written in double quotes"),
-            '`' => diagnostic.help("strings are written in double quotes, names without any"),
             '&' => diagnostic.help("a logical conjunction is written `and`"),
             '$' => diagnostic.help("`${...}` inserts a value within a string only"),
             _ if character.is_whitespace() || character == '\u{200b}' || character == '\u{feff}' => {

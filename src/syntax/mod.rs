@@ -7,6 +7,7 @@ pub mod ast;
 mod brackets;
 mod lexer;
 mod parser;
+mod problems;
 #[cfg(test)]
 mod tests;
 mod token;
@@ -21,15 +22,12 @@ pub const MAX_DEPTH: u32 = 256;
 /// The longest text that is parsed, in bytes: 64 MiB.
 pub const MAX_TEXT_BYTES: usize = 64 << 20;
 
-/// How many problems of one text are reported.
-pub const MAX_DIAGNOSTICS: usize = 100;
-
 /// What a text was read as.
 #[derive(Clone, Debug)]
 pub struct Parsed {
     /// The tree. Where the text could not be read it holds `Bad` nodes.
     pub file: ast::File,
-    /// All problems, in the order of their places, [`MAX_DIAGNOSTICS`] at most.
+    /// All problems, in the order of their places; beyond a hundred they are only counted.
     pub diagnostics: Vec<Diagnostic>,
 }
 
@@ -52,18 +50,6 @@ pub fn parse(text: &str) -> Parsed {
     let context = parser::Context::new(text, &lexed.tokens);
     let mut file = parser::parse(&context);
     file.comments = lexed.comments;
-    let mut diagnostics = lexed.diagnostics;
-    diagnostics.extend(context.into_diagnostics());
-    diagnostics.sort_by_key(|diagnostic| (diagnostic.span.start, diagnostic.span.end));
-    let more = diagnostics.len().saturating_sub(MAX_DIAGNOSTICS);
-    if more > 0 {
-        diagnostics.truncate(MAX_DIAGNOSTICS - 1);
-        let end = Span::new(text.len(), text.len());
-        diagnostics.push(Diagnostic::error(
-            "too-many-problems",
-            format!("{} more problems are not shown", more + 1),
-            end,
-        ));
-    }
+    let diagnostics = lexed.problems.finish(context.into_problems(), text);
     Parsed { file, diagnostics }
 }

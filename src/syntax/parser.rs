@@ -23,8 +23,9 @@ use super::ast::{
     CallExpr, Expr, ExprId, ExprKind, File, FunctionBody, Identifier, ParameterKind, Property, Statement, StringPart,
 };
 use super::brackets::Brackets;
+use super::problems::Problems;
 use super::token::{Token, TokenKind};
-use crate::diagnostic::{Diagnostic, Span};
+use crate::diagnostic::{Diagnostic, Severity, Span};
 
 /// What every production returns: the rest of the tokens and the node, or a failure.
 ///
@@ -52,7 +53,9 @@ pub(super) struct Context<'a> {
     heights: RefCell<Vec<u16>>,
     /// The names seen so far: one allocation for all uses of a name.
     names: RefCell<HashSet<Arc<str>>>,
-    diagnostics: RefCell<Vec<Diagnostic>>,
+    problems: RefCell<Problems>,
+    /// A place that was asked for, and the start of its line.
+    line_start: Cell<(usize, usize)>,
     /// The statement being parsed has been reported as too deep: once is enough, however wide it is.
     too_deep: Cell<bool>,
 }
@@ -226,7 +229,7 @@ impl<'a> Tokens<'a> {
 
     /// How many bytes of blanks the line starts with on which `place` starts.
     fn indentation_at(&self, place: Span) -> usize {
-        let line = self.context.text[..place.start as usize].rfind('\n').map_or(0, |line_feed| line_feed + 1);
+        let line = self.context.line_start(place.start as usize);
         let rest = &self.context.text.as_bytes()[line..];
         rest.iter().take_while(|byte| matches!(byte, b' ' | b'\t')).count()
     }
@@ -271,13 +274,14 @@ impl<'a> Context<'a> {
             depth: Cell::new(0),
             heights: RefCell::new(Vec::with_capacity(tokens.len() / 2)),
             names: RefCell::new(HashSet::new()),
-            diagnostics: RefCell::new(Vec::new()),
+            problems: RefCell::new(Problems::default()),
+            line_start: Cell::new((0, 0)),
             too_deep: Cell::new(false),
         }
     }
 
-    pub(super) fn into_diagnostics(self) -> Vec<Diagnostic> {
-        self.diagnostics.into_inner()
+    pub(super) fn into_problems(self) -> Problems {
+        self.problems.into_inner()
     }
 
     pub(super) fn text_of(&self, span: Span) -> &'a str {
@@ -288,11 +292,25 @@ impl<'a> Context<'a> {
         if diagnostic.code == TOO_DEEP && self.too_deep.replace(true) {
             return;
         }
-        self.diagnostics.borrow_mut().push(diagnostic);
+        self.problems.borrow_mut().push(diagnostic);
+    }
+
+    /// The start of the line that holds the byte `at`.
+    fn line_start(&self, at: usize) -> usize {
+        let (known, known_start) = self.line_start.get();
+        // Only what has been added since the last call is searched: a long line would be searched for each statement.
+        let (from, otherwise) = if at >= known { (known, known_start) } else { (0, 0) };
+        let start = self.text[from..at].rfind('\n').map_or(otherwise, |line_feed| from + line_feed + 1);
+        self.line_start.set((at, start));
+        start
     }
 
     /// Reports in words why a production that began at the token `from` failed.
     fn report_failure(&self, from: usize, failure: Failure) {
+        if self.problems.borrow().is_full() {
+            self.problems.borrow_mut().count(Severity::Error);
+            return;
+        }
         self.report(explain::failure(self, from, failure));
     }
 
@@ -486,11 +504,8 @@ fn comma_separated<'a, T>(
         } else if input.is(close) {
             continue;
         } else if is_item(input) {
-            let before = Span::new(input.end_of_last().end as usize, input.end_of_last().end as usize);
             let message = format!("missing `,` before `{}`", input.text());
-            input.context.report(
-                Diagnostic::error("missing-comma", message, input.peek().span).also(before, "a `,` is expected here"),
-            );
+            input.context.report(Diagnostic::error("missing-comma", message, input.peek().span));
         } else {
             return Err(nom::Err::Failure(Failure {
                 at: input.at,

@@ -239,6 +239,7 @@ fn malformed(text: &str, start: usize, tail: usize) -> Number {
     )
 }
 
-fn meant_unit(letters: &str) -> Option<&'static str> {
+/// The unit that a word such as `hours` stands for.
+pub(in crate::syntax) fn meant_unit(letters: &str) -> Option<&'static str> {
     OTHER_UNITS.iter().find(|(written, _)| written.contains(&letters)).map(|(_, unit)| *unit)
 }

@@ -22,6 +22,13 @@ pub(super) fn failure(context: &Context, from: usize, failure: Failure) -> Diagn
         let message = format!("{} closes nothing", found.kind.describe());
         return Diagnostic::error("unmatched-bracket", message, found.span);
     }
+    if unfinished(input, expected) {
+        let last = input.end_of_last();
+        let after = Span { start: last.end, end: last.end };
+        let message =
+            format!("expected {} after `{}`", wanted_after(context.tokens[failure.at - 1].kind), context.text_of(last));
+        return Diagnostic::error("syntax", message, after).label("this is not finished");
+    }
     let diagnostic = Diagnostic::error("syntax", sentence(input, expected), place(input));
     match hint(input, expected) {
         Some(help) => diagnostic.help(help),
@@ -72,12 +79,30 @@ fn place(input: Tokens) -> Span {
     Span { start: last.end, end: last.end }
 }
 
+/// Whether an expression is expected, and the next line or the end of the text comes first.
+fn unfinished(input: Tokens, expected: Expected) -> bool {
+    let found = input.peek();
+    expected.has(Wanted::Expression)
+        && input.at > 0
+        && !is_closing(found.kind)
+        && (found.first_on_line || found.kind == TokenKind::End)
+        && is_operator_like(input.context.tokens[input.at - 1].kind)
+}
+
+/// What an operator or keyword is followed by.
+fn wanted_after(last: TokenKind) -> &'static str {
+    match last {
+        TokenKind::PipeForward => "a call",
+        _ => "an expression",
+    }
+}
+
 /// "expected this or that, found something".
 fn sentence(input: Tokens, expected: Expected) -> String {
+    let last_kind = input.at.checked_sub(1).map_or(TokenKind::End, |last| input.context.tokens[last].kind);
     let mut choices: Vec<&str> = Vec::new();
     let wanted = [
-        (Wanted::Expression, "an expression"),
-        (Wanted::Statement, "a statement"),
+        (Wanted::Expression, wanted_after(last_kind)),
         (Wanted::Argument, "an argument `name: value`"),
         (Wanted::Property, "a property `name: value`"),
         (Wanted::Parameter, "a parameter"),
@@ -108,10 +133,7 @@ fn sentence(input: Tokens, expected: Expected) -> String {
         }
     }
     let found = found(input);
-    let after = match input.at.checked_sub(1).map(|last| input.context.tokens[last]) {
-        Some(last) if is_operator_like(last.kind) => format!(" after {}", last.kind.describe()),
-        _ => String::new(),
-    };
+    let after = if is_operator_like(last_kind) { format!(" after {}", last_kind.describe()) } else { String::new() };
     match choices.as_slice() {
         [] => format!("unexpected {found}"),
         [one] => format!("expected {one}{after}, found {found}"),
@@ -152,6 +174,10 @@ fn hint(input: Tokens, expected: Expected) -> Option<String> {
             _ => format!("`{word}` is a keyword and cannot be a name"),
         });
     }
+    if expected.has(TokenKind::Identifier) && last_kind.is_keyword() && found.kind == TokenKind::Assign {
+        let word = last_kind.describe();
+        return Some(format!("{word} is a keyword and cannot be a name"));
+    }
     if expected.has(TokenKind::Identifier) && last_kind == TokenKind::Dot {
         return match found.kind {
             TokenKind::Integer => Some(format!("an element of an array is taken with `[{}]`", input.text())),
@@ -159,21 +185,11 @@ fn hint(input: Tokens, expected: Expected) -> Option<String> {
             _ => None,
         };
     }
-    if expected.has(TokenKind::String) && found.kind == TokenKind::Identifier {
-        return Some(format!("the path of a package stands in double quotes: `\"{}\"`", input.text()));
-    }
     if expected.has(TokenKind::Then) {
         return Some("a condition is written `if test then a else b`".to_string());
     }
     if expected.has(Wanted::Property) || expected.has(TokenKind::Colon) {
         return property_hint(input, expected);
-    }
-    if found.kind == TokenKind::Identifier
-        && found.first_on_line
-        && input.kind_at(1) == TokenKind::Assign
-        && expected.has(Wanted::Expression)
-    {
-        return Some("the line before is not finished".to_string());
     }
     if let Some(help) = lost_quote(input, last) {
         return Some(help);
@@ -192,7 +208,10 @@ fn hint(input: Tokens, expected: Expected) -> Option<String> {
 
 fn property_hint(input: Tokens, expected: Expected) -> Option<String> {
     if expected.has(TokenKind::Colon) {
-        return None;
+        return match input.kind() {
+            TokenKind::Comma | TokenKind::RightBrace => Some("a list of values is an array: `[a, b]`".to_string()),
+            _ => None,
+        };
     }
     match input.kind() {
         TokenKind::RightBrace => Some("at least one property follows `with`".to_string()),
@@ -225,7 +244,11 @@ fn expression_hint(found: Token, last: TokenKind) -> Option<&'static str> {
             "`${` and `}` enclose an expression; a plain `${` is written `\\${`"
         }
         (TokenKind::PipeForward, _) => "a call follows the pipe: `|> name(parameter: value)`",
-        (_, TokenKind::Dot) => "a float may start with its point, a name may not",
+        (_, TokenKind::Dot) => "labels such as `.name` are an experiment of Flux that is not supported",
+        (TokenKind::Minus, TokenKind::Greater) => "the arrow of a function is written `=>`",
+        (TokenKind::Plus | TokenKind::Minus | TokenKind::Star | TokenKind::Slash, TokenKind::Assign) => {
+            "values never change: give the new value a name of its own"
+        }
         (_, TokenKind::Arrow) => "the parameters of a function stand in parentheses: `(r) => ...`",
         (_, TokenKind::PipeReceive) => "`<-` stands for the piped argument in a parameter list: `(tables=<-) => ...`",
         (_, TokenKind::Assign) => "equality is written `==`",

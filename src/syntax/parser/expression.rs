@@ -7,7 +7,7 @@ use nom::Parser;
 use nom::combinator::cut;
 
 use super::collection::{array_or_dict, record};
-use super::function::{arguments, function_or_paren};
+use super::function::{arguments, function_or_paren, function_without_parentheses};
 use super::{Step, Tokens, Wanted, bracketed, hints, literal, token};
 use crate::syntax::ast::{BinaryOperator, CallExpr, Expr, ExprKind, Identifier, LogicalOperator, UnaryOperator};
 use crate::syntax::token::{Token, TokenKind};
@@ -41,7 +41,8 @@ impl Strength {
     }
 }
 
-enum Operator {
+/// A binary operator.
+pub(super) enum Operator {
     Logical(LogicalOperator),
     Binary(BinaryOperator),
 }
@@ -83,6 +84,7 @@ fn binary(input: Tokens, least: Strength) -> Step<Expr> {
         if strength < least {
             break;
         }
+        hints::check_operator(input, &operator);
         let (rest, right) = cut(|input| binary(input, strength.above())).parse(input.skip(1))?;
         input = rest;
         let span = left.span.to(right.span);
@@ -143,17 +145,11 @@ fn operator(input: Tokens) -> Option<(Operator, Strength)> {
         TokenKind::Percent => (Binary(B::Modulo), Strength::Multiplicative),
         TokenKind::Caret => (Binary(B::Power), Strength::Power),
         // After an expression `=` starts nothing: a comparison was meant.
-        TokenKind::Assign => {
-            input.context.report(hints::assignment_for_comparison(input));
-            (Binary(B::Equal), Strength::Comparison)
-        }
-        TokenKind::Identifier => {
-            let meant = hints::upper_case_logical(input)?;
-            match meant {
-                LogicalOperator::Or => (Logical(meant), Strength::Or),
-                LogicalOperator::And => (Logical(meant), Strength::And),
-            }
-        }
+        TokenKind::Assign => (Binary(B::Equal), Strength::Comparison),
+        TokenKind::Identifier => match hints::upper_case_logical(input)? {
+            LogicalOperator::Or => (Logical(LogicalOperator::Or), Strength::Or),
+            LogicalOperator::And => (Logical(LogicalOperator::And), Strength::And),
+        },
         _ => return None,
     })
 }
@@ -236,6 +232,7 @@ fn primary(input: Tokens) -> Step<Expr> {
     let next = input.peek();
     let (rest, kind) = match next.kind {
         TokenKind::Identifier if starts_assignment(input, next) => return input.expected(Wanted::Expression),
+        TokenKind::Identifier if input.kind_at(1) == TokenKind::Arrow => return function_without_parentheses(input),
         TokenKind::Identifier => {
             (input.skip(1), ExprKind::Identifier(input.context.name(input.context.text_of(next.span))))
         }

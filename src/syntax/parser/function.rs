@@ -47,6 +47,17 @@ fn function(input: Tokens) -> Step<Expr> {
     Ok((input, input.context.expr(ExprKind::Function(Arc::new(function)), span)))
 }
 
+/// `name => body`, whose parentheses are missing: reported, and read as it is meant.
+pub(super) fn function_without_parentheses(input: Tokens) -> Step<Expr> {
+    let start = input.peek().span;
+    input.context.report(hints::bare_parameter(input));
+    let (input, name) = identifier(input)?;
+    let (input, body) = cut(body).parse(input.skip(1))?;
+    let span = input.span_from(start);
+    let parameters = vec![Parameter { name, kind: ParameterKind::Required }];
+    Ok((input, input.context.expr(ExprKind::Function(Arc::new(FunctionExpr { parameters, body, span })), span)))
+}
+
 /// `name`, `name=default` or `name=<-`.
 fn parameter(input: Tokens) -> Step<Option<Parameter>> {
     if !input.is(TokenKind::Identifier) {
@@ -130,6 +141,6 @@ fn argument(input: Tokens, continues: bool) -> Step<Option<Property>> {
         _ => return input.expected(Expected::from(Wanted::Argument).or(TokenKind::RightParen)),
     }
     let (rest, value) = expression(input)?;
-    input.context.report(hints::positional_argument(input, value.span, continues));
+    input.context.report(hints::positional_argument(input, &value, continues));
     Ok((rest, None))
 }

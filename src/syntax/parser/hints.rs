@@ -3,9 +3,11 @@
 //! Called by the productions, mostly to go on as if the right thing had been written. What does not fit anywhere else is
 //! put into words by `explain`.
 
+use super::expression::Operator;
 use super::{Context, Tokens};
 use crate::diagnostic::{Diagnostic, Span};
 use crate::syntax::ast::{Expr, ExprKind, LogicalOperator, Statement};
+use crate::syntax::lexer;
 use crate::syntax::token::TokenKind;
 
 /// Words that begin a statement elsewhere, and what to say about them.
@@ -81,19 +83,30 @@ pub(super) fn sql_operator(input: Tokens) -> Option<&'static str> {
     SQL_OPERATORS.iter().find(|(sql, _)| *sql == word || sql.to_ascii_lowercase() == word).map(|(_, help)| *help)
 }
 
-/// `AND` or `OR` between operands, read as it is meant.
+/// Reports a binary operator, the next token, if it is not written as it is meant.
+pub(super) fn check_operator(input: Tokens, operator: &Operator) {
+    match (input.kind(), operator) {
+        (TokenKind::Assign, _) => input.context.report(assignment_for_comparison(input)),
+        (TokenKind::Identifier, Operator::Logical(meant)) => {
+            let lower = match meant {
+                LogicalOperator::And => "and",
+                LogicalOperator::Or => "or",
+            };
+            input.context.report(upper_case_operator(input, lower));
+        }
+        _ => {}
+    }
+}
+
+/// What is meant by `AND` or `OR` between operands.
 pub(super) fn upper_case_logical(input: Tokens) -> Option<LogicalOperator> {
-    let (meant, lower) = match input.text() {
-        "AND" | "And" => (LogicalOperator::And, "and"),
-        "OR" | "Or" => (LogicalOperator::Or, "or"),
+    let meant = match input.text() {
+        "AND" | "And" => LogicalOperator::And,
+        "OR" | "Or" => LogicalOperator::Or,
         _ => return None,
     };
     let operand_follows = input.skip(1).kind().starts_expression() || input.kind_at(1) == TokenKind::End;
-    if !operand_follows {
-        return None;
-    }
-    input.context.report(upper_case_operator(input, lower));
-    Some(meant)
+    operand_follows.then_some(meant)
 }
 
 /// Whether the next token is `NOT` before an operand.
@@ -111,7 +124,7 @@ pub(super) fn upper_case_operator(input: Tokens, lower: &str) -> Diagnostic {
 }
 
 /// `=` where an operator may stand.
-pub(super) fn assignment_for_comparison(input: Tokens) -> Diagnostic {
+fn assignment_for_comparison(input: Tokens) -> Diagnostic {
     let equals = input.peek().span;
     let diagnostic = Diagnostic::error("assignment-in-expression", "`=` within an expression", equals);
     // Directly in a statement nothing but that expression is open.
@@ -174,17 +187,52 @@ pub(super) fn record_without_parentheses(context: &Context, brace: Span, record:
 
 /// `if` without `else`, whose place is that of the `if`.
 pub(super) fn missing_else(input: Tokens, start: Span) -> Diagnostic {
+    if input.is(TokenKind::Identifier) && matches!(input.text(), "elif" | "elseif" | "elsif") {
+        let message = format!("`{}` is not a keyword", input.text());
+        return Diagnostic::error("missing-else", message, input.peek().span).help("write `else if`");
+    }
     let last = input.end_of_last();
     Diagnostic::error("missing-else", "`if` without `else`", start)
         .also(Span { start: last.end, end: last.end }, "`else` is expected here")
         .help("every `if` has a value in both cases: `if test then a else b`")
 }
 
+/// The path of an import without quotes, read as a name.
+pub(super) fn unquoted_path(input: Tokens, name: Span) -> Diagnostic {
+    // All that touches: `influxdata/influxdb/tasks` was read as names and divisions.
+    let line = &input.context.text[name.start as usize..];
+    let path = line.split(char::is_whitespace).next().unwrap_or_default();
+    let span = Span { start: name.start, end: name.start + path.len() as u32 };
+    Diagnostic::error("unquoted-path", "the path of a package stands in double quotes", span)
+        .help(format!("write `import \"{path}\"`"))
+}
+
+/// `import "path" as name`, with `input` at `as`.
+pub(super) fn import_as(input: Tokens, path: Span) -> Diagnostic {
+    let name = input.skip(1).text();
+    Diagnostic::error("import-as", "the name of an import stands before its path", input.peek().span)
+        .help(format!("write `import {name} {}`", input.context.text_of(path)))
+}
+
+/// A parameter without parentheses before `=>`.
+pub(super) fn bare_parameter(input: Tokens) -> Diagnostic {
+    let name = input.text();
+    Diagnostic::error("bare-parameter", "the parameters of a function stand in parentheses", input.peek().span)
+        .help(format!("write `({name}) => ...`"))
+}
+
 /// An argument without a name. `continues` tells that the parenthesis stands at the start of a line.
-pub(super) fn positional_argument(input: Tokens, value: Span, continues: bool) -> Diagnostic {
-    let written = input.context.text_of(value);
+pub(super) fn positional_argument(input: Tokens, value: &Expr, continues: bool) -> Diagnostic {
+    let written = input.context.text_of(value.span);
     let short = if written.len() <= 30 && !written.contains('\n') { written } else { "..." };
-    let diagnostic = Diagnostic::error("positional-argument", "argument without a name", value);
+    let diagnostic = Diagnostic::error("positional-argument", "argument without a name", value.span);
+    // `start -1h` was read as a subtraction.
+    if let ExprKind::Binary { left, right, .. } = &value.kind
+        && let ExprKind::Identifier(name) = &left.kind
+        && input.context.text_of(Span { start: left.span.end, end: right.span.start }) == " -"
+    {
+        return diagnostic.help(format!("write `{name}: -{}`", input.context.text_of(right.span)));
+    }
     if continues {
         return diagnostic.help("a line that starts with `(` goes on with the line before it, as a call");
     }
@@ -248,6 +296,17 @@ pub(super) fn check_neighbours(input: Tokens, last: Option<&Statement>, statemen
     }
     if call.is_some() {
         input.context.report(missing_pipe(input, call));
+        return;
+    }
+    let count = input.context.tokens[input.at - 1];
+    if count.kind == TokenKind::Integer
+        && let Some(unit) = lexer::duration_unit(input.text())
+    {
+        let duration = format!("{}{unit}", input.context.text_of(count.span));
+        let message = format!("`{}` is not a unit", input.text());
+        input
+            .context
+            .report(Diagnostic::error("invalid-duration", message, next.span).help(format!("write `{duration}`")));
         return;
     }
     input.context.report(

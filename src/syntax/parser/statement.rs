@@ -144,8 +144,17 @@ fn clause<'a>(input: Tokens<'a>, clauses: &mut Clauses, body: &[Statement]) -> S
         }
         TokenKind::Import => {
             let (rest, alias) = opt(identifier).parse(rest)?;
-            let (rest, path) = cut(token(TokenKind::String)).parse(rest)?;
+            if let Some(name) = &alias
+                && !rest.is(TokenKind::String)
+            {
+                return rest.fail(hints::unquoted_path(input, name.span));
+            }
+            let (mut rest, path) = cut(token(TokenKind::String)).parse(rest)?;
             let span = rest.span_from(start);
+            if word("as")(rest).is_ok() && rest.kind_at(1) == TokenKind::Identifier {
+                input.context.report(hints::import_as(rest, path.span));
+                rest = rest.skip(2);
+            }
             let import = Import { alias, path: literal::string(input.context, path), path_span: path.span, span };
             if let Some(first) = body.iter().find(|statement| !matches!(statement, Statement::Bad(_))) {
                 input.context.report(
