@@ -10,11 +10,15 @@ pub mod aggregate;
 mod by_shape;
 pub mod group;
 mod in_order;
+pub mod limit;
+pub mod sort;
 #[cfg(test)]
 mod testing;
 
 pub use aggregate::{Aggregate, AggregateKind};
 pub use group::{Group, GroupMode};
+pub use limit::{Limit, Tail};
+pub use sort::Sort;
 
 use crate::error::Result;
 use crate::table::scan::PushOp;

@@ -7,8 +7,10 @@ pub mod contains;
 pub mod convert;
 pub mod from;
 pub mod group;
+pub mod limit;
 pub mod now;
 pub mod range;
+pub mod sort;
 pub mod table_find;
 pub mod to;
 pub mod today;
@@ -42,11 +44,14 @@ pub fn package() -> Package {
             &group::GROUP,
             &convert::INT,
             &contains::LENGTH,
+            &limit::LIMIT,
             &aggregate::MEAN,
             &range::RANGE,
             &convert::STRING,
+            &sort::SORT,
             &aggregate::SUM,
             &table_find::TABLE_FIND,
+            &limit::TAIL,
             &convert::TIME,
             &TO,
             &today::TODAY,
