@@ -5,3 +5,5 @@
 mod commitlog;
 mod diagnostics;
 mod floors;
+mod query;
+mod support;

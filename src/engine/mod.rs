@@ -9,6 +9,7 @@ mod request;
 mod run;
 mod script;
 mod store_world;
+mod task_plan;
 
 pub use collected::{CollectedResult, CollectedResults};
 pub use request::{RunError, RunReport, RunRequest, TaskPlan};
@@ -19,7 +20,7 @@ pub use crate::exec::sink::DiscardResults;
 pub use crate::exec::{BucketWrite, Limits, ResultSink};
 
 use crate::diagnostic::{Diagnostic, Source};
-use script::ScriptCache;
+use script::{ScriptCache, Times};
 
 /// Runs scripts. Cheap to share by `Arc`; it keeps the most recently used scripts parsed and checked.
 #[derive(Debug, Default)]
@@ -62,8 +63,13 @@ impl Engine {
     }
 
     /// Which buckets a script reads and writes when it runs at `now_ns`, without reading any.
+    ///
+    /// Errors: the diagnostics of a script that does not run.
     pub fn plan_task(&self, source: &Source, now_ns: i64) -> Result<TaskPlan, Vec<Diagnostic>> {
-        let _ = (source, now_ns);
-        Ok(TaskPlan::default())
+        let script = self.scripts.get(source);
+        if !script.may_run() {
+            return Err(script.diagnostics.clone());
+        }
+        Ok(task_plan::task_plan(&script, Times { now_ns, last_success_ns: None }))
     }
 }

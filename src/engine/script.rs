@@ -11,6 +11,7 @@ use crate::diagnostic::{Diagnostic, Severity, Source};
 use crate::error::{Error, Result};
 use crate::flux::host;
 use crate::flux::value::Stream;
+use crate::syntax::{self, ast};
 
 /// How many scripts are kept.
 const CAPACITY: usize = 256;
@@ -20,6 +21,8 @@ const CAPACITY: usize = 256;
 pub struct Script {
     /// Its text and name.
     pub source: Source,
+    /// Its tree.
+    pub file: ast::File,
     /// Its problems, warnings among them, in the order of the text.
     pub diagnostics: Vec<Diagnostic>,
 }
@@ -27,7 +30,8 @@ pub struct Script {
 impl Script {
     /// Parses and checks a text.
     pub fn new(source: &Source) -> Script {
-        Script { source: source.clone(), diagnostics: Vec::new() }
+        let parsed = syntax::parse(&source.text);
+        Script { source: source.clone(), file: parsed.file, diagnostics: parsed.diagnostics }
     }
 
     /// Whether it may run: it has no errors.

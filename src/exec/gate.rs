@@ -131,3 +131,6 @@ pub fn bytes(chunk: &Chunk) -> usize {
     let rows: usize = chunk.rows.iter().map(|array| array.to_data().get_slice_memory_size().unwrap_or(0)).sum();
     rows + chunk.segments.len() * std::mem::size_of::<crate::table::Segment>()
 }
+
+#[cfg(test)]
+mod tests;

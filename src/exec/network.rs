@@ -3,8 +3,8 @@
 //! Made by [`super::run`] from a plan's steps. Synchronous; rows that reach a result are left in [`Network::given`] for
 //! the driver to hand over.
 
+use super::Limits;
 use super::to::Staging;
-use super::{Limits, to};
 use crate::error::{Error, Result};
 use crate::operators::{Operator, Out};
 use crate::plan::planner::{Step, StepKind};
@@ -54,7 +54,7 @@ impl Network {
                 StepKind::Transform(transform) => {
                     Work::Operator(transform.operator(&props).map_err(|error| error.at(step.span))?)
                 }
-                StepKind::To { spec, stage } => Work::Operator(Box::new(to::operator(spec, *stage, &mut staging))),
+                StepKind::To { spec, stage } => Work::Operator(Box::new(staging.operator(spec, *stage))),
                 StepKind::Result(result) => Work::Result(*result),
             };
             running.push(Running {

@@ -4,6 +4,7 @@
 //! when the whole script has succeeded.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use arrow::array::{Array, ArrayRef, AsArray, BooleanArray};
 use arrow::compute::filter;
@@ -15,64 +16,114 @@ use crate::error::{Error, Result};
 use crate::operators::{Operator, Out};
 use crate::plan::ToSpec;
 use crate::point::{FieldValue, Point};
-use crate::table::{Chunk, Column, ColumnType, Name, Place, Segment, Shape};
+use crate::table::{Chunk, Column, ColumnType, Name, Place, Segment, Shape, TableId};
 
 /// The points that all `to()` of a script have staged so far.
 pub struct Staging {
-    shared: Arc<Mutex<Staged>>,
+    /// One per `to()`, in program order.
+    staged: Vec<Arc<Mutex<Staged>>>,
+    points: Arc<AtomicUsize>,
+    max_points: usize,
 }
 
-#[derive(Default)]
+/// What one `to()` has staged.
 struct Staged {
-    writes: Vec<BucketWrite>,
-    points: usize,
-    max_points: usize,
-    skipped: Vec<(String, u64)>,
+    spec: Arc<ToSpec>,
+    points: Vec<Point>,
+    /// Where the points of a table's part begin. Parts may have come in any order; table ids tell the logical one.
+    parts: Vec<(TableId, usize)>,
+    skipped: Skipped,
 }
 
 impl Staging {
     /// An empty staging that refuses more points than these.
     pub fn new(max_points: usize) -> Staging {
-        Staging { shared: Arc::new(Mutex::new(Staged { max_points, ..Staged::default() })) }
+        Staging { staged: Vec::new(), points: Arc::default(), max_points }
+    }
+
+    /// The operator of the next `to()` of the script. Without `stage` it only passes rows on.
+    pub fn operator(&mut self, spec: &Arc<ToSpec>, stage: bool) -> To {
+        let (spec, points, max_points) = (Arc::clone(spec), Arc::clone(&self.points), self.max_points);
+        let staged =
+            Staged { spec: Arc::clone(&spec), points: Vec::new(), parts: Vec::new(), skipped: Skipped::default() };
+        let staged = stage.then(|| Arc::new(Mutex::new(staged)));
+        self.staged.extend(staged.clone());
+        To { spec, staged, points, max_points, layout: None }
     }
 
     /// How many points are staged.
     pub fn points(&self) -> usize {
-        self.shared.lock().points
+        self.points.load(Ordering::Relaxed)
     }
 
     /// What rows were passed over, a sentence for each reason.
     pub fn warnings(&self) -> Vec<String> {
-        let staged = self.shared.lock();
-        staged.skipped.iter().map(|(reason, rows)| format!("{rows} row(s) not written: {reason}")).collect()
+        self.staged.iter().flat_map(|staged| staged.lock().warnings()).collect()
     }
 
-    /// Takes the points, by bucket in the order in which the script names them.
-    pub fn take_writes(&self) -> Vec<BucketWrite> {
-        std::mem::take(&mut self.shared.lock().writes)
+    /// Takes the points, by bucket in the order in which the script names them. The order within a bucket tells which of
+    /// two points of one identity is the newer: `to()` after `to()` in program order, table after table, row after row.
+    pub fn take_writes(&mut self) -> Vec<BucketWrite> {
+        let mut writes: Vec<BucketWrite> = Vec::new();
+        for staged in std::mem::take(&mut self.staged) {
+            let mut staged = staged.lock();
+            let mut points = staged.take_points();
+            match writes.iter_mut().find(|write| write.bucket == staged.spec.bucket) {
+                Some(write) => write.points.append(&mut points),
+                None => {
+                    let (bucket, bucket_name) = (staged.spec.bucket.clone(), staged.spec.bucket_name.clone());
+                    writes.push(BucketWrite { bucket, bucket_name, points });
+                }
+            }
+        }
+        writes
     }
 }
 
-/// The operator of one `to()`. Without `stage` it only passes rows on.
-pub fn operator(spec: &Arc<ToSpec>, stage: bool, staging: &mut Staging) -> To {
-    let mut staged = staging.shared.lock();
-    let write = match staged.writes.iter().position(|write| write.bucket == spec.bucket) {
-        _ if !stage => None,
-        Some(write) => Some(write),
-        None => {
-            let (bucket, bucket_name) = (spec.bucket.clone(), spec.bucket_name.clone());
-            staged.writes.push(BucketWrite { bucket, bucket_name, points: Vec::new() });
-            Some(staged.writes.len() - 1)
+impl Staged {
+    /// The points in the logical order of their tables.
+    fn take_points(&mut self) -> Vec<Point> {
+        let points = std::mem::take(&mut self.points);
+        let parts = std::mem::take(&mut self.parts);
+        if parts.is_sorted_by_key(|(table, _)| *table) {
+            return points;
         }
-    };
-    To { spec: Arc::clone(spec), write, shared: Arc::clone(&staging.shared), layout: None }
+        let ends = parts.iter().skip(1).map(|(_, start)| *start).chain([points.len()]);
+        let mut points = points.into_iter();
+        let mut by_table: Vec<(TableId, Vec<Point>)> = parts
+            .iter()
+            .zip(ends)
+            .map(|((table, start), end)| (*table, points.by_ref().take(end - start).collect()))
+            .collect();
+        // Stable: the parts of a table stay in the order in which they came.
+        by_table.sort_by_key(|(table, _)| *table);
+        by_table.into_iter().flat_map(|(_, points)| points).collect()
+    }
+
+    fn warnings(&self) -> Vec<String> {
+        let bucket = &self.spec.bucket_name;
+        let mut warnings = Vec::new();
+        if self.skipped.measurement > 0 {
+            let (rows, column) = (self.skipped.measurement, &self.spec.measurement_column);
+            warnings
+                .push(format!("to(bucket: {bucket:?}) wrote no point for {rows} row(s) without a value in {column:?}"));
+        }
+        if self.skipped.field > 0 {
+            let rows = self.skipped.field;
+            warnings
+                .push(format!("to(bucket: {bucket:?}) wrote no point for {rows} row(s) without a value in \"_field\""));
+        }
+        warnings
+    }
 }
 
 /// A running `to()`.
 pub struct To {
     spec: Arc<ToSpec>,
-    write: Option<usize>,
-    shared: Arc<Mutex<Staged>>,
+    staged: Option<Arc<Mutex<Staged>>>,
+    /// Points of all `to()` of the script.
+    points: Arc<AtomicUsize>,
+    max_points: usize,
     layout: Option<Layout>,
 }
 
@@ -83,8 +134,8 @@ impl Operator for To {
             _ => Layout::new(&self.spec, &chunk.shape)?,
         };
         let chunk = with_times(chunk, layout.time)?;
-        if let Some(write) = self.write {
-            self.stage(write, &layout, &chunk)?;
+        if let Some(staged) = &self.staged {
+            self.stage(&mut staged.lock(), &layout, &chunk)?;
         }
         self.layout = Some(layout);
         out.push(chunk);
@@ -97,31 +148,25 @@ impl Operator for To {
 }
 
 impl To {
-    fn stage(&self, write: usize, layout: &Layout, chunk: &Chunk) -> Result<()> {
+    fn stage(&self, staged: &mut Staged, layout: &Layout, chunk: &Chunk) -> Result<()> {
         let mut names = NameCache::default();
-        let mut points = Vec::new();
-        let mut skipped = Skipped::default();
+        let before = staged.points.len();
         for (segment, rows) in chunk.tables() {
+            if !rows.is_empty() {
+                staged.parts.push((segment.table, staged.points.len()));
+            }
             for row in rows {
-                if let Some(point) = layout.point(chunk, &segment, row, &mut names, &mut skipped)? {
-                    points.push(point);
+                if let Some(point) = layout.point(chunk, &segment, row, &mut names, &mut staged.skipped)? {
+                    staged.points.push(point);
                 }
             }
         }
-        let mut staged = self.shared.lock();
-        for (reason, rows) in skipped.reasons(&self.spec) {
-            match staged.skipped.iter_mut().find(|(own, _)| *own == reason) {
-                Some((_, count)) => *count += rows,
-                None => staged.skipped.push((reason, rows)),
-            }
-        }
-        staged.points += points.len();
-        if staged.points > staged.max_points {
-            let max = staged.max_points;
+        let new = staged.points.len() - before;
+        let max = self.max_points;
+        if self.points.fetch_add(new, Ordering::Relaxed) + new > max {
             return Err(Error::resource_exhausted(format!("to() has more than {max} points to write in one run"))
                 .with_hint("write fewer fields or a shorter range per run"));
         }
-        staged.writes[write].points.append(&mut points);
         Ok(())
     }
 }
@@ -369,17 +414,5 @@ struct Skipped {
     field: u64,
 }
 
-impl Skipped {
-    fn reasons(&self, spec: &ToSpec) -> Vec<(String, u64)> {
-        let bucket = &spec.bucket_name;
-        let mut reasons = Vec::new();
-        if self.measurement > 0 {
-            let column = &spec.measurement_column;
-            reasons.push((format!("to(bucket: {bucket:?}) found no measurement in {column:?}"), self.measurement));
-        }
-        if self.field > 0 {
-            reasons.push((format!("to(bucket: {bucket:?}) found null in \"_field\""), self.field));
-        }
-        reasons
-    }
-}
+#[cfg(test)]
+mod tests;

@@ -138,3 +138,6 @@ fn nodes_of(streams: &[Arc<dyn Stream>]) -> Result<Vec<Arc<Node>>> {
     }
     Ok(nodes)
 }
+
+#[cfg(test)]
+mod tests;

@@ -238,3 +238,6 @@ fn unbounded(bucket_name: &str) -> Error {
     ))
     .with_hint(format!("range comes directly after from: from(bucket: {bucket_name:?}) |> range(start: -1h)"))
 }
+
+#[cfg(test)]
+mod tests;

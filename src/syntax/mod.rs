@@ -11,6 +11,7 @@ mod problems;
 #[cfg(test)]
 mod tests;
 mod token;
+pub mod visit;
 
 use crate::diagnostic::{Diagnostic, Severity, Span};
 

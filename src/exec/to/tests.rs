@@ -1,0 +1,248 @@
+//! `to()` against flux-semantics 5.3; the notation of tables is that of `table::testing`.
+#![allow(clippy::unwrap_used)]
+
+use super::*;
+use crate::error::ErrorKind;
+use crate::point::line_protocol;
+use crate::table::testing::{normal, show, tables};
+
+fn spec() -> ToSpec {
+    ToSpec {
+        bucket: "1".into(),
+        bucket_name: "out".into(),
+        time_column: "_time".into(),
+        measurement_column: "_measurement".into(),
+        tag_columns: None,
+        field_fn: None,
+    }
+}
+
+/// Points as line protocol, the rows that were passed on, and warnings.
+fn run(spec: ToSpec, input: &str) -> Result<(String, String, Vec<String>)> {
+    let mut staging = Staging::new(1_000);
+    let mut operator = staging.operator(&Arc::new(spec), true);
+    let mut out = Out::default();
+    for chunk in tables(input) {
+        operator.push(0, chunk, &mut out)?;
+    }
+    operator.finish(0, &mut out)?;
+    let warnings = staging.warnings();
+    Ok((lines(&staging.take_writes()), show(&out.chunks), warnings))
+}
+
+fn lines(writes: &[BucketWrite]) -> String {
+    let mut text = String::new();
+    for write in writes {
+        text.push_str(&format!("# {}\n", write.bucket_name));
+        for point in &write.points {
+            line_protocol::write(&mut text, point).unwrap();
+        }
+    }
+    text
+}
+
+fn refusal(spec: ToSpec, input: &str) -> String {
+    let error = run(spec, input).unwrap_err();
+    assert!(matches!(error.kind(), ErrorKind::FailedPrecondition | ErrorKind::Invalid), "{error:?}");
+    error.message().to_owned()
+}
+
+/// The example of flux-semantics 5.3.
+#[test]
+fn empty_tags_and_null_values_make_nothing_and_a_null_time_removes_the_row() {
+    let input = "
+        _time:time _measurement:string* _field:string* _value:float host:string* site:string n:int
+        T1 m f 2.5 a '' 7
+        T2 m f - a x 7
+        - m f 1.0 a x 7";
+    let (points, passed, warnings) = run(spec(), input).unwrap();
+    assert_eq!(points, "# out\nm,host=a f=2.5 1000000000\n");
+    assert_eq!(
+        passed,
+        normal(
+            "
+        _time:time _measurement:string* _field:string* _value:float host:string* site:string n:int
+        T1 m f 2.5 a '' 7
+        T2 m f - a x 7"
+        )
+    );
+    assert!(warnings.is_empty());
+}
+
+#[test]
+fn tags_are_the_string_columns_sorted_whether_in_the_key_or_not() {
+    let input = "
+        zone:string _time:time _measurement:string _field:string _value:int host:string* load:float
+        z T1 m f 1 a 0.5";
+    assert_eq!(run(spec(), input).unwrap().0, "# out\nm,host=a,zone=z f=1i 1000000000\n");
+}
+
+#[test]
+fn listed_tags_are_the_only_ones_and_an_absent_one_is_ignored() {
+    let input = "
+        _time:time _measurement:string _field:string _value:int host:string zone:string
+        T1 m f 1 a z";
+    let listed = vec!["zone".into(), "nowhere".into(), "zone".into(), "_measurement".into()];
+    let spec = ToSpec { tag_columns: Some(listed), ..spec() };
+    assert_eq!(run(spec, input).unwrap().0, "# out\nm,zone=z f=1i 1000000000\n");
+}
+
+#[test]
+fn a_listed_tag_of_another_type_is_refused() {
+    let input = "
+        _time:time _measurement:string _field:string _value:int n:int
+        T1 m f 1 7";
+    let spec = ToSpec { tag_columns: Some(vec!["n".into()]), ..spec() };
+    assert!(refusal(spec, input).starts_with("invalid type for tag column"));
+}
+
+#[test]
+fn every_type_of_value_is_a_field_and_floats_must_be_finite() {
+    let input = "
+        _time:time _measurement:string _field:string _value:float
+        T1 m a NaN
+        T2 m a inf
+        T3 m a -0.0
+
+        _time:time _measurement:string _field:string _value:uint
+        T1 m u 7
+
+        _time:time _measurement:string _field:string _value:bool
+        T1 m b true
+
+        _time:time _measurement:string _field:string _value:time
+        T1 m t T9
+
+        _time:time _measurement:string _field:string _value:string
+        T1 m s word";
+    assert_eq!(
+        run(spec(), input).unwrap().0,
+        "# out\nm a=-0.0 3000000000\nm u=7u 1000000000\nm b=true 1000000000\nm t=9000000000i 1000000000\n\
+         m s=\"word\" 1000000000\n"
+    );
+}
+
+#[test]
+fn time_and_measurement_may_come_from_other_columns_and_are_then_no_tags() {
+    let input = "
+        _time:time at:time name:string _measurement:string _field:string _value:int
+        T1 T2 n m f 1";
+    let spec = ToSpec { time_column: "at".into(), measurement_column: "name".into(), ..spec() };
+    assert_eq!(run(spec, input).unwrap().0, "# out\nn f=1i 2000000000\n");
+}
+
+#[test]
+fn rows_without_measurement_or_field_are_counted_and_pass_on() {
+    let input = "
+        _time:time _measurement:string _field:string _value:int
+        T1 - f 1
+        T2 '' f 1
+        T3 m - 1
+        T4 m f 1";
+    let (points, passed, warnings) = run(spec(), input).unwrap();
+    assert_eq!(points, "# out\nm f=1i 4000000000\n");
+    assert_eq!(passed, normal(input));
+    assert_eq!(warnings.len(), 2, "{warnings:?}");
+    assert!(warnings[0].contains("2 row(s)") && warnings[0].contains("_measurement"), "{warnings:?}");
+    assert!(warnings[1].contains("1 row(s)") && warnings[1].contains("_field"), "{warnings:?}");
+}
+
+#[test]
+fn missing_and_mistyped_columns_are_named_even_on_an_empty_table() {
+    let columns = "
+        _time:time* _field:string* _value:int
+        = T1 f";
+    assert_eq!(refusal(spec(), columns), "no column with label _measurement exists");
+    let columns = "
+        _time:int* _measurement:string* _field:string* _value:int
+        = 1 m f";
+    assert_eq!(refusal(spec(), columns), "column _time of type int is not of type time");
+    let columns = "
+        _measurement:string* _field:string* _value:int
+        = m f";
+    assert_eq!(refusal(spec(), columns), "no time column detected");
+    let columns = "
+        _time:time _measurement:int* _field:string* _value:int
+        = 1 f";
+    assert_eq!(refusal(spec(), columns), "column _measurement of type int is not of type string");
+    let columns = "
+        _time:time _measurement:string* fuel:int
+        = m";
+    assert_eq!(refusal(spec(), columns), "table has no _field column");
+    let columns = "
+        _time:time _measurement:string* _field:string* fuel:int
+        = m f";
+    assert_eq!(refusal(spec(), columns), "table has no _value column");
+}
+
+#[test]
+fn an_empty_field_name_is_refused() {
+    let input = "
+        _time:time _measurement:string _field:string _value:int
+        T1 m '' 1";
+    assert_eq!(refusal(spec(), input), "all fields must have non-empty names");
+}
+
+#[test]
+fn a_null_time_in_the_key_leaves_an_empty_table() {
+    let input = "
+        _time:time* _measurement:string _field:string _value:int
+        - m f 1";
+    let (points, passed, _) = run(spec(), input).unwrap();
+    assert_eq!(points, "# out\n");
+    assert_eq!(
+        passed,
+        normal(
+            "
+        _time:time* _measurement:string _field:string _value:int
+        = -"
+        )
+    );
+}
+
+#[test]
+fn more_points_than_the_limit_are_refused() {
+    let mut staging = Staging::new(1);
+    let spec = Arc::new(spec());
+    let mut out = Out::default();
+    let row = "
+        _time:time _measurement:string _field:string _value:int
+        T1 m f 1";
+    staging.operator(&spec, true).push(0, tables(row).remove(0), &mut out).unwrap();
+    // The limit is for all `to()` of a script together.
+    let error = staging.operator(&spec, true).push(0, tables(row).remove(0), &mut out).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::ResourceExhausted);
+}
+
+#[test]
+fn points_come_in_the_order_of_tables_and_of_the_calls_not_of_arrival() {
+    let mut staging = Staging::new(10);
+    let spec = Arc::new(spec());
+    let (mut first, mut second) = (staging.operator(&spec, true), staging.operator(&spec, true));
+    let mut out = Out::default();
+    let mut chunks = tables(
+        "
+        _time:time _measurement:string _field:string _value:int
+        T1 m f 1
+
+        _time:time _measurement:string _field:string _value:int other:int
+        T1 m f 2 0",
+    );
+    second.push(0, chunks[0].clone(), &mut out).unwrap();
+    first.push(0, chunks.remove(1), &mut out).unwrap();
+    first.push(0, chunks.remove(0), &mut out).unwrap();
+    assert_eq!(lines(&staging.take_writes()), "# out\nm f=1i 1000000000\nm f=2i 1000000000\nm f=1i 1000000000\n");
+}
+
+#[test]
+fn without_staging_rows_pass_and_no_point_is_made() {
+    let mut staging = Staging::new(10);
+    let mut operator = staging.operator(&Arc::new(spec()), false);
+    let mut out = Out::default();
+    let input = "
+        _time:time _measurement:string _field:string _value:int
+        T1 m f 1";
+    operator.push(0, tables(input).remove(0), &mut out).unwrap();
+    assert_eq!(show(&out.chunks), normal(input));
+    assert!(staging.take_writes().is_empty());
+}

@@ -1,0 +1,3 @@
+//! What several integration tests share: tables in a form that compares.
+
+pub mod plain;
