@@ -10,6 +10,9 @@ use super::value::{Function, Stream, Value};
 use crate::error::Result;
 use crate::table::{Chunk, Name};
 
+/// The name under which [`Host::call`] takes the piped argument: the callee's pipe parameter, whatever it is called.
+pub const PIPED: &str = "<-";
+
 /// What builtins may ask of the evaluator.
 pub trait Host {
     /// `now()` of this run, fixed for all of it (an `option now` included).
@@ -18,7 +21,7 @@ pub trait Host {
     /// The value of an option: `("universe", "location")`, `("influxdata/influxdb/tasks", "lastSuccessTime")`, ...
     fn option(&mut self, package: &str, name: &str) -> Option<Value>;
 
-    /// Calls a function value with named arguments.
+    /// Calls a function value with named arguments, the piped one among them under the name [`PIPED`].
     fn call(&mut self, function: &Function, arguments: Vec<(Name, Value)>) -> Result<Value>;
 
     /// Notes a stream that must run although no expression statement names it (`yield`, `to`), in program order.

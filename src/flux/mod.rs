@@ -4,11 +4,15 @@
 //! whatever comes from outside comes through [`host::Host`].
 
 pub mod builtin;
+pub mod call_errors;
+pub mod eval;
 pub mod host;
 pub mod library;
 pub mod scalar;
 pub mod signature;
 pub mod task_option;
+#[cfg(test)]
+pub(crate) mod testing;
 pub mod types;
 pub mod value;
 

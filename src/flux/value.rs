@@ -67,6 +67,42 @@ pub enum DictKey {
     Time(i64),
 }
 
+impl DictKey {
+    /// The key that a value is; `None` for null and for what cannot be a key. Zeros of either sign are one key, and all
+    /// NaN are one.
+    pub fn from_value(value: &Value) -> Option<DictKey> {
+        Some(match value {
+            Value::Bool(truth) => DictKey::Bool(*truth),
+            Value::Int(number) => DictKey::Int(*number),
+            Value::UInt(number) => DictKey::UInt(*number),
+            Value::Float(number) => {
+                let number = if number.is_nan() { f64::NAN } else { number + 0.0 };
+                let bits = number.to_bits();
+                // Positive floats order as their bits do; of negative ones all bits are turned round.
+                DictKey::Float(if number.is_sign_negative() { !bits } else { bits | 1 << 63 })
+            }
+            Value::String(text) => DictKey::String(Arc::clone(text)),
+            Value::Time(time_ns) => DictKey::Time(*time_ns),
+            _ => return None,
+        })
+    }
+
+    /// The key as a value again.
+    pub fn to_value(&self) -> Value {
+        match self {
+            DictKey::Bool(truth) => Value::Bool(*truth),
+            DictKey::Int(number) => Value::Int(*number),
+            DictKey::UInt(number) => Value::UInt(*number),
+            DictKey::Float(order) => {
+                let bits = if order >> 63 == 1 { order & !(1 << 63) } else { !order };
+                Value::Float(f64::from_bits(bits))
+            }
+            DictKey::String(text) => Value::String(Arc::clone(text)),
+            DictKey::Time(time_ns) => Value::Time(*time_ns),
+        }
+    }
+}
+
 /// A record: properties in the order in which they were written.
 #[derive(Clone, Debug, Default)]
 pub struct Record {
@@ -172,5 +208,25 @@ impl Value {
         Value::Record(Arc::new(Record {
             properties: properties.into_iter().map(|(name, value)| (name.into(), value)).collect(),
         }))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn float_keys_order_by_value_and_come_back() {
+        let numbers = [f64::NEG_INFINITY, -1.5, -1e-300, 0.0, 1e-300, 2.0, f64::INFINITY];
+        let keys: Vec<_> = numbers.iter().map(|number| DictKey::from_value(&Value::Float(*number)).unwrap()).collect();
+        assert!(keys.is_sorted());
+        for (number, key) in numbers.iter().zip(&keys) {
+            assert!(matches!(key.to_value(), Value::Float(back) if back == *number));
+        }
+        let key = |number| DictKey::from_value(&Value::Float(number));
+        assert_eq!(key(-0.0), key(0.0));
+        assert_eq!(key(f64::NAN), key(-f64::NAN));
+        assert_eq!(DictKey::from_value(&Value::Null), None);
     }
 }
