@@ -6,6 +6,8 @@
 pub mod accept;
 pub mod decode;
 pub mod filter;
+#[cfg(feature = "mqtt")]
+pub mod mqtt;
 pub mod record;
 pub mod route;
 #[cfg(test)]
