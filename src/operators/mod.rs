@@ -8,17 +8,24 @@ use std::sync::Arc;
 
 pub mod aggregate;
 mod by_shape;
+pub mod columns;
 pub mod group;
 mod in_order;
 pub mod limit;
+mod rekey;
+pub mod set;
 pub mod sort;
+pub mod tail;
 #[cfg(test)]
 mod testing;
 
 pub use aggregate::{Aggregate, AggregateKind};
+pub use columns::{Columns, NameFunction, Renaming, Selection};
 pub use group::{Group, GroupMode};
-pub use limit::{Limit, Tail};
+pub use limit::Limit;
+pub use set::Set;
 pub use sort::Sort;
+pub use tail::Tail;
 
 use crate::error::Result;
 use crate::table::scan::PushOp;

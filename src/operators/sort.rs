@@ -1,28 +1,26 @@
-//! `sort`: the rows of each table by columns (flux-semantics 9.1).
+//! `sort`: the rows of each table by some of its columns (flux-semantics 9.1).
 //!
-//! Stable. Nulls come first, ascending and descending; NaN comes after all numbers ascending. Holds one table at a time;
-//! tables that lie whole in a chunk are sorted together by one move of its rows.
+//! Stable. Nulls come first whichever the direction; columns that a table lacks or has in its key are passed over. Tables
+//! stay in their order; each is held until it is whole.
 
 use std::cmp::Ordering;
-use std::sync::Arc;
 
-use arrow::array::{ArrayRef, UInt32Array};
+use arrow::array::{Array, StringViewArray, UInt32Array};
 use arrow::compute::take;
 
-use super::in_order::in_order;
 use super::{Operator, Out, Transform};
 use crate::error::Result;
 use crate::table::chunk::MAX_CHUNK_ROWS;
-use crate::table::gather::{Gather, Stretch};
-use crate::table::scan::{Parts, StreamProps};
-use crate::table::{Chunk, ColumnView, Name, Place, Segment, Shape};
+use crate::table::scan::StreamProps;
+use crate::table::whole::WholeTables;
+use crate::table::{Chunk, ColumnView, Name, Segment};
 
 /// `sort(columns, desc)`.
 #[derive(Clone, Debug)]
 pub struct Sort {
-    /// The columns, the most significant first; those that a table lacks or has in its key are passed over.
+    /// The columns, the first one first.
     pub columns: Vec<Name>,
-    /// Largest first.
+    /// Greatest first.
     pub descending: bool,
 }
 
@@ -31,71 +29,35 @@ impl Transform for Sort {
         "sort"
     }
 
-    fn operator(&self, input: &[StreamProps]) -> Result<Box<dyn Operator>> {
-        Ok(in_order(&input[0], SortOperator { sort: self.clone(), open: Vec::new() }))
+    fn operator(&self, _input: &[StreamProps]) -> Result<Box<dyn Operator>> {
+        Ok(Box::new(SortOperator { sort: self.clone(), whole: WholeTables::new() }))
     }
 
     fn gives(&self, input: &[StreamProps]) -> StreamProps {
-        let by_time = !self.descending && self.columns.first().is_some_and(|column| &**column == "_time");
-        StreamProps { parts: Parts::Clustered, rows_by_time: by_time, ..input[0] }
+        let rows_by_time = !self.descending && self.columns.first().is_some_and(|name| &**name == "_time");
+        StreamProps { rows_by_time, ..input[0] }
     }
 
     fn explain(&self) -> String {
         let columns: Vec<String> = self.columns.iter().map(|name| format!("{name:?}")).collect();
-        let descending = if self.descending { ", desc: true" } else { "" };
-        format!("columns: [{}]{descending}", columns.join(", "))
+        format!("columns: [{}]{}", columns.join(", "), if self.descending { ", desc: true" } else { "" })
     }
 }
 
 struct SortOperator {
     sort: Sort,
-    /// The earlier parts of the table that is open.
-    open: Vec<(Chunk, std::ops::Range<usize>)>,
-}
-
-impl Sort {
-    /// The positions in the rows of the columns that count.
-    fn rows(&self, shape: &Shape) -> Vec<usize> {
-        let places = self.columns.iter().filter_map(|name| Some(shape.column(name)?.place));
-        places.filter_map(|place| if let Place::Row(row) = place { Some(row as usize) } else { None }).collect()
-    }
-
-    fn compare(&self, views: &[ColumnView<'_>], left: u32, right: u32) -> Ordering {
-        let (left, right) = (left as usize, right as usize);
-        for view in views {
-            let ordering = match (view.is_null(left), view.is_null(right)) {
-                (true, true) => Ordering::Equal,
-                (true, false) => Ordering::Less,
-                (false, true) => Ordering::Greater,
-                (false, false) => {
-                    let ordering = view.cell(left).compare(view.cell(right));
-                    if self.descending { ordering.reverse() } else { ordering }
-                }
-            };
-            if ordering != Ordering::Equal {
-                return ordering;
-            }
-        }
-        Ordering::Equal
-    }
+    whole: WholeTables,
 }
 
 impl Operator for SortOperator {
     fn push(&mut self, _port: usize, chunk: Chunk, out: &mut Out) -> Result<()> {
-        // Tables that lie whole in this chunk, until one that does not.
-        let mut whole = Vec::new();
-        for (segment, range) in chunk.tables() {
-            if segment.done && self.open.is_empty() {
-                whole.push((segment, range));
-                continue;
-            }
-            self.give_whole(&chunk, std::mem::take(&mut whole), out)?;
-            self.open.push((chunk.clone(), range));
-            if segment.done {
-                self.give_open(segment, out)?;
+        for chunk in self.whole.push(chunk)? {
+            let rows = self.sort.order(&chunk);
+            for part in cut(chunk, rows)? {
+                out.push(part);
             }
         }
-        self.give_whole(&chunk, whole, out)
+        Ok(())
     }
 
     fn finish(&mut self, _port: usize, _out: &mut Out) -> Result<()> {
@@ -103,97 +65,196 @@ impl Operator for SortOperator {
     }
 }
 
-impl SortOperator {
-    fn give_whole(&self, chunk: &Chunk, tables: Vec<(Segment, std::ops::Range<usize>)>, out: &mut Out) -> Result<()> {
-        if tables.is_empty() {
-            return Ok(());
+impl Sort {
+    /// The rows of a chunk of whole tables in their new order; `None` if they are in it already.
+    fn order(&self, chunk: &Chunk) -> Option<Vec<u32>> {
+        let columns = self.columns.iter().filter_map(|name| chunk.row_array(name));
+        let keys: Vec<SortKey<'_>> = columns.map(|array| SortKey::new(ColumnView::of(array), self.descending)).collect();
+        let mut rows: Vec<u32> = (0..chunk.len as u32).collect();
+        let mut moved = false;
+        for (_, range) in chunk.tables() {
+            let own = &mut rows[range];
+            match &keys[..] {
+                [] => {}
+                _ if own.is_sorted_by(|left, right| compare(&keys, *left, *right).is_le()) => {}
+                [SortKey::Fixed(key)] => {
+                    moved = true;
+                    own.sort_by_key(|row| key[*row as usize]);
+                }
+                keys => {
+                    moved = true;
+                    own.sort_by(|left, right| compare(keys, *left, *right));
+                }
+            }
         }
-        let views: Vec<ColumnView<'_>> =
-            self.sort.rows(&chunk.shape).into_iter().map(|row| ColumnView::of(&chunk.rows[row])).collect();
-        let mut order: Vec<u32> = Vec::with_capacity(chunk.len);
-        let mut segments = Vec::with_capacity(tables.len());
-        for (segment, range) in tables {
-            let start = order.len();
-            order.extend(range.start as u32..range.end as u32);
-            order[start..].sort_by(|left, right| self.sort.compare(&views, *left, *right));
-            segments.push(Segment { end: order.len() as u32, ..segment });
+        moved.then_some(rows)
+    }
+}
+
+fn compare(keys: &[SortKey<'_>], left: u32, right: u32) -> Ordering {
+    let orders = keys.iter().map(|key| key.compare(left as usize, right as usize));
+    orders.reduce(Ordering::then).unwrap_or(Ordering::Equal)
+}
+
+/// A column, ready to be compared often.
+enum SortKey<'a> {
+    /// Values of fixed size as numbers of the same order, behind "is not null".
+    Fixed(Vec<(bool, u64)>),
+    /// Strings, and whether the greatest come first.
+    Strings(&'a StringViewArray, bool),
+}
+
+const SIGN: u64 = 1 << 63;
+
+impl<'a> SortKey<'a> {
+    fn new(view: ColumnView<'a>, desc: bool) -> SortKey<'a> {
+        match view {
+            ColumnView::Bool(array) => fixed(array, desc, |row| u64::from(array.value(row))),
+            ColumnView::Int(array) => fixed(array, desc, |row| array.value(row) as u64 ^ SIGN),
+            ColumnView::UInt(array) => fixed(array, desc, |row| array.value(row)),
+            ColumnView::Float(array) => fixed(array, desc, |row| float_rank(array.value(row))),
+            ColumnView::Time(array) => fixed(array, desc, |row| array.value(row) as u64 ^ SIGN),
+            ColumnView::String(array) => SortKey::Strings(array, desc),
         }
-        let len = order.len();
-        let order = UInt32Array::from(order);
-        let rows: Vec<ArrayRef> =
-            chunk.rows.iter().map(|array| take(array, &order, None)).collect::<std::result::Result<_, _>>()?;
-        let (shape, keys) = (Arc::clone(&chunk.shape), Arc::clone(&chunk.keys));
-        out.push(Chunk { shape, keys, segments, rows, len });
-        Ok(())
     }
 
-    fn give_open(&mut self, last: Segment, out: &mut Out) -> Result<()> {
-        let parts = std::mem::take(&mut self.open);
-        let Some((final_part, _)) = parts.last() else { return Ok(()) };
-        let (shape, keys) = (Arc::clone(&final_part.shape), Arc::clone(&final_part.keys));
-        let stretches = parts.iter().enumerate().map(|(part, (_, range))| Stretch::rows(part as u32, range.clone()));
-        let gather = Gather::new(stretches);
-        let columns: Vec<ArrayRef> = shape
-            .row_columns()
-            .enumerate()
-            .map(|(row, column)| gather.column(column.column_type, |part| Some(&parts[part as usize].0.rows[row])))
-            .collect::<Result<_>>()?;
-        let views: Vec<ColumnView<'_>> =
-            self.sort.rows(&shape).into_iter().map(|row| ColumnView::of(&columns[row])).collect();
-        let mut order: Vec<u32> = (0..gather.len() as u32).collect();
-        order.sort_by(|left, right| self.sort.compare(&views, *left, *right));
-        let mut pieces = order.chunks(MAX_CHUNK_ROWS).peekable();
-        let mut next = Some(pieces.next().unwrap_or_default());
-        while let Some(piece) = next {
-            next = pieces.next();
-            let indices = UInt32Array::from(piece.to_vec());
-            let rows: Vec<ArrayRef> =
-                columns.iter().map(|array| take(array, &indices, None)).collect::<std::result::Result<_, _>>()?;
-            let segments = vec![Segment { end: piece.len() as u32, done: next.is_none(), ..last }];
-            let (shape, keys) = (Arc::clone(&shape), Arc::clone(&keys));
-            out.push(Chunk { shape, keys, segments, rows, len: piece.len() });
+    fn compare(&self, left: usize, right: usize) -> Ordering {
+        match self {
+            SortKey::Fixed(key) => key[left].cmp(&key[right]),
+            SortKey::Strings(array, desc) => match (array.is_null(left), array.is_null(right)) {
+                (false, false) if *desc => array.value(right).as_bytes().cmp(array.value(left).as_bytes()),
+                (false, false) => array.value(left).as_bytes().cmp(array.value(right).as_bytes()),
+                (left, right) => right.cmp(&left),
+            },
         }
-        Ok(())
+    }
+}
+
+fn fixed<'a>(array: &dyn Array, desc: bool, rank: impl Fn(usize) -> u64) -> SortKey<'a> {
+    let key = |row: usize| match (array.is_null(row), desc) {
+        (true, _) => (false, 0),
+        (false, false) => (true, rank(row)),
+        (false, true) => (true, !rank(row)),
+    };
+    SortKey::Fixed((0..array.len()).map(key).collect())
+}
+
+/// A number with the order of floats: zeros of either sign are equal, NaN comes after everything else.
+fn float_rank(value: f64) -> u64 {
+    if value.is_nan() {
+        return u64::MAX;
+    }
+    let bits = (value + 0.0).to_bits();
+    if bits & SIGN == 0 { bits | SIGN } else { !bits }
+}
+
+/// The chunk with its rows in another order, in pieces of the usual size.
+fn cut(chunk: Chunk, order: Option<Vec<u32>>) -> Result<Vec<Chunk>> {
+    let order = order.map(UInt32Array::from);
+    let mut pieces = Vec::new();
+    let mut start = 0;
+    let mut first = 0;
+    loop {
+        let end = chunk.len.min(start + MAX_CHUNK_ROWS);
+        let mut segments: Vec<Segment> = Vec::new();
+        for segment in &chunk.segments[first..] {
+            let whole = segment.end as usize <= end;
+            let done = segment.done && whole;
+            segments.push(Segment { end: segment.end.min(end as u32) - start as u32, done, ..*segment });
+            if !whole {
+                break;
+            }
+            first += 1;
+        }
+        let mut rows = Vec::with_capacity(chunk.rows.len());
+        for column in &chunk.rows {
+            rows.push(match &order {
+                Some(order) => take(column, &order.slice(start, end - start), None)?,
+                None => column.slice(start, end - start),
+            });
+        }
+        let (shape, keys) = (chunk.shape.clone(), chunk.keys.clone());
+        pieces.push(Chunk { shape, keys, segments, rows, len: end - start });
+        start = end;
+        if start == chunk.len && first == chunk.segments.len() {
+            return Ok(pieces);
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
+
     use super::super::testing::*;
     use super::*;
+    use crate::table::testing::tables;
 
-    fn sort(columns: &[&str], descending: bool) -> Sort {
-        Sort { columns: columns.iter().map(|name| Name::from(*name)).collect(), descending }
-    }
-
-    /// flux-semantics 9.1: nulls come first both ways.
-    #[test]
-    fn nulls_come_first_ascending_and_descending() {
-        let input = "h:string* v:float w:int\na 3.0 1\na - 2\na 1.5 3\na NaN 4\n\n= b\n\nc 2.0 5\n";
-        let up = "h:string* v:float w:int\na - 2\na 1.5 3\na 3.0 1\na NaN 4\n\n= b\n\nc 2.0 5\n";
-        expect(&sort(&["v"], false), input, up);
-        let down = "h:string* v:float w:int\na - 2\na NaN 4\na 3.0 1\na 1.5 3\n\n= b\n\nc 2.0 5\n";
-        expect(&sort(&["v"], true), input, down);
+    fn sort(columns: &[&str], desc: bool) -> Sort {
+        Sort { columns: columns.iter().map(|name| Name::from(*name)).collect(), descending: desc }
     }
 
     #[test]
-    fn equal_rows_keep_their_order() {
-        let input = "k:string v:int n:int\nb 1 1\na 2 2\nb 1 3\na 1 4\na 2 5\n";
-        expect(&sort(&["k", "v"], false), input, "k:string v:int n:int\na 1 4\na 2 2\na 2 5\nb 1 1\nb 1 3\n");
-        expect(&sort(&["k"], true), input, "k:string v:int n:int\nb 1 1\nb 1 3\na 2 2\na 1 4\na 2 5\n");
+    fn rows_are_sorted_within_their_tables() {
+        let input = "h:string* v:int w:string\na 3 x\na 1 y\na 2 z\n\nb 2 p\nb 1 q\n\n= c\n";
+        let expected = "h:string* v:int w:string\na 1 y\na 2 z\na 3 x\n\nb 1 q\nb 2 p\n\n= c\n";
+        expect(&sort(&["v"], false), input, expected);
+        expect(&sort(&["h", "v", "absent"], false), input, expected);
+        expect(&sort(&["h"], true), input, input);
+        expect(&sort(&["w"], true), input, "h:string* v:int w:string\na 2 z\na 1 y\na 3 x\n\nb 1 q\nb 2 p\n\n= c\n");
+    }
+
+    /// flux-semantics 9.1 and 17: nulls first in both directions.
+    #[test]
+    fn nulls_come_first_in_both_directions() {
+        let input = "v:float s:string\n2.0 b\n- -\n1.0 a\n";
+        expect(&sort(&["v"], false), input, "v:float s:string\n- -\n1.0 a\n2.0 b\n");
+        expect(&sort(&["v"], true), input, "v:float s:string\n- -\n2.0 b\n1.0 a\n");
+        expect(&sort(&["s"], true), input, "v:float s:string\n- -\n2.0 b\n1.0 a\n");
+        expect(&sort(&["s"], false), input, "v:float s:string\n- -\n1.0 a\n2.0 b\n");
     }
 
     #[test]
-    fn columns_that_are_not_there_or_in_the_key_are_passed_over() {
-        let input = "h:string* v:bool\na true\na false\na -\n";
-        expect(&sort(&["none", "h", "v"], false), input, "h:string* v:bool\na -\na false\na true\n");
-        expect(&sort(&["none"], false), input, input);
-        expect(&sort(&[], false), input, input);
+    fn equal_rows_keep_their_order_in_both_directions() {
+        let input = "v:int w:int\n1 10\n0 20\n1 30\n0 40\n";
+        expect(&sort(&["v"], false), input, "v:int w:int\n0 20\n0 40\n1 10\n1 30\n");
+        expect(&sort(&["v"], true), input, "v:int w:int\n1 10\n1 30\n0 20\n0 40\n");
+        expect(&sort(&["v", "w"], true), input, "v:int w:int\n1 30\n1 10\n0 40\n0 20\n");
+    }
+
+    /// Bytewise strings, false before true, NaN after all numbers, zeros equal (flux-semantics 9.1).
+    #[test]
+    fn each_type_has_its_order() {
+        let input = "f:float i:int u:uint b:bool s:string t:time\n\
+            NaN -1 18446744073709551615 true b T2\n-inf 5 0 false B T-1\n0.0 0 7 true é T0\n-0.0 1 7 false bb T1\ninf -9 3 true a T3\n";
+        let order = |column: &str| {
+            let out = answer(&sort(&[column], false), props(crate::table::scan::Parts::Clustered), input).unwrap();
+            let shown = crate::table::testing::show(&out.chunks);
+            let at = ["f", "i", "u", "b", "s", "t"].iter().position(|name| *name == column).unwrap();
+            shown.lines().skip(2).map(|line| line.split(' ').nth(at).unwrap().to_string()).collect::<Vec<_>>()
+        };
+        assert_eq!(order("f"), ["-inf", "0.0", "-0.0", "inf", "NaN"]);
+        assert_eq!(order("i"), ["-9", "-1", "0", "1", "5"]);
+        assert_eq!(order("u"), ["0", "3", "7", "7", "18446744073709551615"]);
+        assert_eq!(order("b"), ["false", "false", "true", "true", "true"]);
+        assert_eq!(order("s"), ["B", "a", "b", "bb", "é"]);
+        assert_eq!(order("t"), ["T-1", "T0", "T1", "T2", "T3"]);
     }
 
     #[test]
-    fn strings_are_compared_by_bytes_and_times_by_time() {
-        expect(&sort(&["s"], false), "s:string\nb\na\nB\n''\n", "s:string\n''\nB\na\nb\n");
-        expect(&sort(&["t"], true), "t:time\nT1\nT30\nT4\n", "t:time\nT30\nT4\nT1\n");
+    fn a_long_table_is_given_in_chunks() {
+        let rows = 2 * MAX_CHUNK_ROWS + 7;
+        let input: String = (0..rows).rev().map(|row| format!("{row}\n")).collect();
+        let chunks = tables(&format!("v:int\n{input}"));
+        let out = run(&sort(&["v"], false), props(crate::table::scan::Parts::Clustered), chunks).unwrap();
+        let mut next = 0;
+        for chunk in &out.chunks {
+            let ColumnView::Int(values) = ColumnView::of(&chunk.rows[0]) else { panic!("ints") };
+            for value in values.values() {
+                assert_eq!(*value, next);
+                next += 1;
+            }
+        }
+        assert_eq!(next as usize, rows);
     }
 }

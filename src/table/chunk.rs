@@ -7,7 +7,8 @@ use std::sync::Arc;
 
 use arrow::array::ArrayRef;
 
-use super::{Place, Shape};
+use super::{Place, Shape, gather};
+use crate::error::Result;
 
 /// The identity of a table within a stream. Ascending ids are the logical order of tables.
 pub type TableId = u64;
@@ -63,6 +64,14 @@ impl Chunk {
             start = segment.end as usize;
             (*segment, range)
         })
+    }
+
+    /// The same rows without hold on buffers that are much larger: what state keeps of a chunk.
+    pub fn compact(mut self) -> Result<Chunk> {
+        for array in &mut self.rows {
+            *array = gather::compact(array)?;
+        }
+        Ok(self)
     }
 
     /// The array of a row column by name; `None` if there is no such column or it is in the key.

@@ -13,10 +13,12 @@ pub mod key;
 pub mod layout;
 pub mod merge;
 pub mod scan;
+pub mod select;
 pub mod shape;
 #[cfg(test)]
 pub mod testing;
 pub mod text;
+pub mod whole;
 
 pub use builder::ChunkBuilder;
 pub use cell::{Cell, ColumnBuilder, ColumnView};

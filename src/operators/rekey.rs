@@ -1,0 +1,163 @@
+//! Runs operators that give columns other names, places or values, and may thereby change keys: at once while keys stay
+//! as they are, through a merger from the first table on whose key changes.
+//!
+//! Used by `set`, `map` (order of arrival) and `keep`, `drop`, `rename`, `duplicate` (order of keys). How little has to be
+//! held follows from what is known of the input: see [`run`].
+
+use std::cell::LazyCell;
+use std::sync::Arc;
+
+use super::by_shape::ByShape;
+use super::in_order::in_order;
+use super::{Operator, Out};
+use crate::error::Result;
+use crate::table::cluster::Cluster;
+use crate::table::gather::{Gather, Stretch};
+use crate::table::merge::{Duplicates, MappingId, Merger, Target};
+use crate::table::scan::{Parts, StreamProps, TableOrder};
+use crate::table::{Chunk, KeyBlock, Place, Shape, TableId};
+
+/// What becomes of the tables of a shape.
+#[derive(Clone, Debug)]
+pub(super) struct Rekeyed {
+    /// The new columns in order, and where [`Rekeys::apply`] puts each.
+    pub targets: Vec<Target>,
+    /// The key columns and their values are those of the input, and no table of another shape can come to have the same
+    /// key: tables need not be compared.
+    pub keeps_keys: bool,
+}
+
+/// An operator of this kind.
+pub(super) trait Rekeys: Send {
+    /// What becomes of the tables of a shape. Asked once per shape.
+    fn rekeyed(&mut self, shape: &Arc<Shape>) -> Result<Rekeyed>;
+
+    /// The chunk with its columns where the targets say, key and rows; segments may be left out.
+    fn apply(&mut self, chunk: Chunk) -> Result<Chunk>;
+}
+
+/// What is known of the output, if its tables come in this order.
+pub(super) fn gives(input: &StreamProps, order: TableOrder) -> StreamProps {
+    let parts = if streams(input, order) { input.parts } else { Parts::Clustered };
+    StreamProps { parts, tables: order, rows_by_time: false, ..*input }
+}
+
+/// Whether tables of an input could be passed on without having seen all of them, so that a scattered one need not be put
+/// in order: all are alike, so that the first tells what becomes of all keys, and they come in the order wanted.
+fn streams(input: &StreamProps, order: TableOrder) -> bool {
+    input.one_shape && (order == TableOrder::Arrival || input.tables == TableOrder::KeySorted)
+}
+
+/// Runs it. Tables whose keys stay are passed on at once, in the order of arrival until the first one whose key changes,
+/// in the order of keys only if that is known to be the order in which they come. An input that is scattered is put in
+/// order first, unless all of its tables are known to be of one shape whose keys stay.
+pub(super) fn run(input: &StreamProps, order: TableOrder, rekeys: impl Rekeys + 'static) -> Box<dyn Operator> {
+    let streams = streams(input, order);
+    let scattered = streams && input.parts == Parts::Scattered;
+    let operator = RekeyOperator {
+        rekeys,
+        plans: ByShape::default(),
+        order,
+        passes: streams || order == TableOrder::Arrival,
+        merger: None,
+        waiting: scattered.then(Cluster::default),
+        next_id: 0,
+    };
+    if scattered { Box::new(operator) } else { in_order(input, operator) }
+}
+
+struct RekeyOperator<R> {
+    rekeys: R,
+    plans: ByShape<Plan>,
+    order: TableOrder,
+    /// Whether tables whose keys stay may be passed on at once.
+    passes: bool,
+    /// There as soon as a key has changed.
+    merger: Option<Merger>,
+    /// A scattered input whose keys change.
+    waiting: Option<Cluster>,
+    /// One more than the largest id that was passed on.
+    next_id: TableId,
+}
+
+struct Plan {
+    rekeyed: Rekeyed,
+    shape: Arc<Shape>,
+    mapping: Option<MappingId>,
+}
+
+impl<R: Rekeys> RekeyOperator<R> {
+    fn take(&mut self, chunk: Chunk, out: &mut Out) -> Result<()> {
+        let plan = plan(&mut self.plans, &mut self.rekeys, &chunk.shape)?;
+        let chunk = self.rekeys.apply(chunk)?;
+        if plan.rekeyed.keeps_keys && self.passes && self.merger.is_none() {
+            let ids = chunk.segments.iter().map(|segment| segment.table + 1);
+            self.next_id = ids.max().unwrap_or(0).max(self.next_id);
+            out.push(project(chunk, &plan.rekeyed.targets, &plan.shape)?);
+            return Ok(());
+        }
+        let merger = self.merger.get_or_insert_with(|| Merger::new(self.order, Duplicates::Merge));
+        let mapping = *plan.mapping.get_or_insert_with(|| merger.mapping(plan.rekeyed.targets.clone()));
+        merger.push(mapping, chunk)
+    }
+}
+
+fn plan<'a>(plans: &'a mut ByShape<Plan>, rekeys: &mut impl Rekeys, shape: &Arc<Shape>) -> Result<&'a mut Plan> {
+    plans.get(shape, |_| {
+        let rekeyed = rekeys.rekeyed(shape)?;
+        let columns = rekeyed.targets.iter().map(|target| (target.name.clone(), target.column_type, target.in_key));
+        Ok(Plan { shape: Shape::new(columns), rekeyed, mapping: None })
+    })
+}
+
+impl<R: Rekeys> Operator for RekeyOperator<R> {
+    fn push(&mut self, _port: usize, chunk: Chunk, out: &mut Out) -> Result<()> {
+        if let Some(cluster) = &mut self.waiting
+            && !plan(&mut self.plans, &mut self.rekeys, &chunk.shape)?.rekeyed.keeps_keys
+        {
+            cluster.push(chunk);
+            return Ok(());
+        }
+        self.take(chunk, out)
+    }
+
+    fn finish(&mut self, _port: usize, out: &mut Out) -> Result<()> {
+        if let Some(cluster) = self.waiting.take() {
+            for chunk in cluster.finish()? {
+                self.take(chunk, out)?;
+            }
+        }
+        if let Some(merger) = self.merger.take() {
+            out.chunks.extend(merger.finish(self.next_id)?);
+        }
+        Ok(())
+    }
+}
+
+/// The chunk with its columns in the order of the targets; the columns of the key stay those of the key, and one of them
+/// may stand among the rows as well.
+pub(super) fn project(chunk: Chunk, targets: &[Target], shape: &Arc<Shape>) -> Result<Chunk> {
+    let mut keys = Vec::with_capacity(shape.key.len());
+    let mut rows = Vec::with_capacity(targets.len());
+    let mut same_keys = shape.key.len() == chunk.keys.columns.len();
+    let spread = LazyCell::new(|| {
+        let tables = chunk.tables();
+        Gather::new(tables.map(|(segment, rows)| Stretch::repeat(0, segment.key_row as usize, rows.len())))
+    });
+    for target in targets {
+        match target.from {
+            Place::Key(index) if target.in_key => {
+                same_keys &= index as usize == keys.len();
+                keys.push(Arc::clone(&chunk.keys.columns[index as usize]));
+            }
+            Place::Key(index) => {
+                rows.push(spread.column(target.column_type, |_| chunk.keys.columns.get(index as usize))?);
+            }
+            Place::Row(index) => rows.push(Arc::clone(&chunk.rows[index as usize])),
+        }
+    }
+    let keys = if same_keys { Arc::clone(&chunk.keys) } else { Arc::new(KeyBlock { columns: keys }) };
+    let len = chunk.len;
+    drop(spread);
+    Ok(Chunk { shape: Arc::clone(shape), keys, segments: chunk.segments, rows, len })
+}

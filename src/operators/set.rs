@@ -1,0 +1,125 @@
+//! `set`: a column becomes one string for all rows (flux-semantics 6.6).
+//!
+//! A column that is in the key changes the key, and tables that then share one merge; a new column is appended and is not
+//! part of the key.
+
+use std::sync::Arc;
+
+use arrow::array::{ArrayRef, StringViewArray, UInt32Array};
+use arrow::compute::take;
+
+use super::rekey::{self, Rekeyed, Rekeys};
+use super::{Operator, Transform};
+use crate::error::Result;
+use crate::table::merge::Target;
+use crate::table::scan::{StreamProps, TableOrder};
+use crate::table::{Chunk, ColumnType, KeyBlock, Name, Place, Shape};
+
+/// `set(key, value)`.
+#[derive(Clone, Debug)]
+pub struct Set {
+    /// The column's name.
+    pub key: Name,
+    /// Its value.
+    pub value: Arc<str>,
+}
+
+impl Transform for Set {
+    fn name(&self) -> &'static str {
+        "set"
+    }
+
+    fn operator(&self, input: &[StreamProps]) -> Result<Box<dyn Operator>> {
+        Ok(rekey::run(&input[0], TableOrder::Arrival, self.clone()))
+    }
+
+    fn gives(&self, input: &[StreamProps]) -> StreamProps {
+        rekey::gives(&input[0], TableOrder::Arrival)
+    }
+
+    fn explain(&self) -> String {
+        format!("key: {:?}, value: {:?}", self.key, self.value)
+    }
+}
+
+impl Rekeys for Set {
+    fn rekeyed(&mut self, shape: &Arc<Shape>) -> Result<Rekeyed> {
+        let mut targets = Target::of_shape(shape);
+        let Some(target) = targets.iter_mut().find(|target| target.name == self.key) else {
+            let from = Place::Row(shape.row_columns().count() as u32);
+            let name = self.key.clone();
+            targets.push(Target { name, column_type: ColumnType::String, in_key: false, from });
+            return Ok(Rekeyed { targets, keeps_keys: true });
+        };
+        // A column of another type is replaced (the reference breaks down).
+        target.column_type = ColumnType::String;
+        // Tables that have the column in the key are apart from those that do not, before as after.
+        let keeps_keys = !target.in_key;
+        Ok(Rekeyed { targets, keeps_keys })
+    }
+
+    fn apply(&mut self, mut chunk: Chunk) -> Result<Chunk> {
+        match chunk.shape.column(&self.key).map(|column| column.place) {
+            Some(Place::Key(index)) => {
+                let mut columns = chunk.keys.columns.clone();
+                columns[index as usize] = repeated(&self.value, columns[index as usize].len())?;
+                chunk.keys = Arc::new(KeyBlock { columns });
+            }
+            Some(Place::Row(index)) => chunk.rows[index as usize] = repeated(&self.value, chunk.len)?,
+            None => chunk.rows.push(repeated(&self.value, chunk.len)?),
+        }
+        Ok(chunk)
+    }
+}
+
+/// A column that has one text in all rows, which it holds once.
+fn repeated(text: &str, len: usize) -> Result<ArrayRef> {
+    let one = StringViewArray::from_iter_values([text]);
+    Ok(take(&one, &UInt32Array::from_value(0, len), None)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::*;
+    use super::*;
+
+    fn set(key: &str, value: &str) -> Set {
+        Set { key: key.into(), value: value.into() }
+    }
+
+    /// flux-semantics 16.5.
+    #[test]
+    fn a_key_column_takes_the_key_along() {
+        expect(&set("host", "z"), "host:string* v:int\na 1\n", "host:string* v:int\nz 1\n");
+    }
+
+    /// flux-semantics 6.6: tables may merge; 1.5: in the order in which they came.
+    #[test]
+    fn tables_that_come_to_share_a_key_merge() {
+        let input = "host:string* v:int\na 1\n\nb 2\n\nhost:string* v:int w:int\nz 4 5\n";
+        expect(&set("host", "z"), input, "host:string* v:int w:int\nz 1 -\nz 2 -\nz 4 5\n");
+    }
+
+    #[test]
+    fn a_new_column_is_appended_outside_of_the_key() {
+        let input = "host:string* v:int\na 1\na -\n\n= b\n";
+        expect(&set("agg", "mean"), input, "host:string* v:int agg:string\na 1 mean\na - mean\n\n= b\n");
+    }
+
+    #[test]
+    fn a_column_of_the_rows_is_overwritten_in_place() {
+        let input = "v:string host:string*\nx a\n- a\n";
+        let long = "a_text_longer_than_twelve";
+        expect(&set("v", long), input, &format!("v:string host:string*\n{long} a\n{long} a\n"));
+        expect(&set("v", "s"), "v:int\n1\n-\n", "v:string\ns\ns\n");
+        expect(&set("v", ""), "", "");
+    }
+
+    #[test]
+    fn some_tables_have_the_column_in_the_key_and_others_not() {
+        let input =
+            "host:string* v:int\na 1\n\nv:int\n2\n\nhost:string* v:int\nb 3\n\nv:int host:string w:int*\n4 q 9\n";
+        let expected = "host:string* v:int\nz 1\nz 3\n\nv:int host:string\n2 z\n\nv:int host:string w:int*\n4 z 9\n";
+        expect(&set("host", "z"), input, expected);
+    }
+}
