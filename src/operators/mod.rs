@@ -9,6 +9,7 @@ use std::sync::Arc;
 pub mod aggregate;
 mod by_shape;
 pub mod columns;
+pub mod first_last;
 pub mod group;
 mod in_order;
 pub mod limit;
@@ -21,6 +22,7 @@ mod testing;
 
 pub use aggregate::{Aggregate, AggregateKind};
 pub use columns::{Columns, NameFunction, Renaming, Selection};
+pub use first_last::{FirstLast, Pick};
 pub use group::{Group, GroupMode};
 pub use limit::Limit;
 pub use set::Set;

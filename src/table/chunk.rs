@@ -24,7 +24,7 @@ pub struct KeyBlock {
 }
 
 /// The rows of one table within one chunk.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Segment {
     /// Which table.
     pub table: TableId,

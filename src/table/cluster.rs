@@ -34,6 +34,17 @@ impl Cluster {
         self.chunks.push(chunk);
     }
 
+    /// Holds a chunk without taking its tables; gives the number by which [`Cluster::part`] knows it.
+    pub fn source(&mut self, chunk: Chunk) -> u32 {
+        self.chunks.push(chunk);
+        self.chunks.len() as u32 - 1
+    }
+
+    /// Takes rows of a held chunk as a part of a table whose key is there as well.
+    pub fn part(&mut self, table: TableId, source: u32, rows: std::ops::Range<usize>, key_row: u32) {
+        self.parts.push(Part { table, rows: Stretch::rows(source, rows), key_row });
+    }
+
     /// The whole stream.
     pub fn finish(mut self) -> Result<Vec<Chunk>> {
         // Stable: the parts of a table stay in the order in which they came.
