@@ -56,6 +56,16 @@ pub enum TaskStatus {
     Inactive,
 }
 
+impl TaskStatus {
+    /// As InfluxDB writes it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            TaskStatus::Active => "active",
+            TaskStatus::Inactive => "inactive",
+        }
+    }
+}
+
 /// A version of a task.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Definition {
@@ -87,10 +97,14 @@ pub struct Definition {
 }
 
 impl Definition {
-    /// How many slots of it run at once. A script that reads `tasks.lastSuccess` runs one after the other whatever it
-    /// says, since the range of a slot begins where the slot before it ended.
+    /// The script reads `tasks.lastSuccess`: the range of a slot begins where the slot before it ended.
+    pub fn is_chained(&self) -> bool {
+        self.flux.contains("lastSuccess")
+    }
+
+    /// How many slots of it run at once; in a chain one after the other, whatever the script says.
     pub fn slots_at_once(&self) -> usize {
-        if self.flux.contains("lastSuccess") { 1 } else { self.concurrency as usize }
+        if self.is_chained() { 1 } else { self.concurrency as usize }
     }
 }
 

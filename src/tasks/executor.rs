@@ -201,6 +201,7 @@ impl Executor {
             decided: false,
             manual: attempt.manual,
             incomplete: false,
+            settled_ns: None,
             last_success_ns,
             requested_ns: attempt.requested_ns,
             started_ns: now_ns,
@@ -262,8 +263,14 @@ impl Executor {
     async fn wait_for_data(&self, attempt: &Attempt, source: &Source, run: &mut RunRecord) -> Result<()> {
         let began = tokio::time::Instant::now();
         let settled = self.arrivals.wait_until_settled(attempt.slot_ns);
-        if tokio::time::timeout(self.wait_for_data, settled).await.is_err() {
-            self.mark_incomplete(run, "messages that arrived before the slot's end are still on their way to the log");
+        match tokio::time::timeout(self.wait_for_data, settled).await {
+            Ok(settled_ns) => run.settled_ns = Some(settled_ns),
+            Err(_) => {
+                self.mark_incomplete(
+                    run,
+                    "messages that arrived before the slot's end are still on their way to the log",
+                );
+            }
         }
         for topic in self.source_topics(source, attempt.slot_ns) {
             let info = match self.log.topic(&topic).await {

@@ -3,16 +3,36 @@
 //! Started by the daemon, asked by the API and the command line. A slot is (task, scheduled time); everything that
 //! happens to a task (restart, catch-up, edit, retry, manual run) is an operation on slots. Nothing here reads a bucket's
 //! files or decodes a device's payload.
+//!
+//! | file | what |
+//! |---|---|
+//! | `facade` | all tasks as one thing: what the daemon serves and the API asks |
+//! | `file`, `loader` | the directory: scans and changes; from files to tasks |
+//! | `definition`, `schedule` | what a task is; when it is due |
+//! | `step`, `scheduler`, `wake` | what a task does next (pure); the loop that does it; its tick |
+//! | `executor`, `gate`, `output` | one attempt at a slot; how many at once; what it appends |
+//! | `run`, `task_state`, `slots`, `run_store` | the control topic's records; their fold; intervals of slots; the view |
+//! | `views`, `problem`, `instant` | what is shown |
 
 pub mod definition;
 pub mod executor;
+pub mod facade;
+pub mod file;
 pub mod gate;
 pub mod instant;
+pub mod loader;
 pub mod output;
 pub mod problem;
 pub mod run;
 pub mod run_store;
 pub mod schedule;
+pub mod scheduler;
 pub mod slots;
 pub mod step;
 pub mod task_state;
+pub mod views;
+pub mod wake;
+
+pub use facade::{Parts, Settings, Tasks, Which};
+pub use step::CatchUp;
+pub use views::{RunView, TaskView};

@@ -91,6 +91,14 @@ pub struct RunRecord {
     /// The sink had not applied everything in time: the run may have read too little.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub incomplete: bool,
+    /// Before this instant nothing arrives any more: the slot, or the wall clock if that was behind it.
+    #[serde(
+        rename = "settledBefore",
+        default,
+        with = "super::instant::option",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub settled_ns: Option<i64>,
     /// What `tasks.lastSuccess` was.
     #[serde(rename = "lastSuccess", default, with = "super::instant::option", skip_serializing_if = "Option::is_none")]
     pub last_success_ns: Option<i64>,

@@ -150,9 +150,9 @@ impl RunStore {
         Ok(runs.into_iter().map(|(_, run)| run).collect())
     }
 
-    /// The newest slot that any task has run: nothing may arrive before it any more.
-    pub fn newest_slot_ns(&self) -> Option<i64> {
-        self.tasks.read().values().filter_map(|task| task.progress.latest_completed_ns).max()
+    /// Before this instant nothing may arrive any more, since runs have counted on it.
+    pub fn settled_ns(&self) -> Option<i64> {
+        self.tasks.read().values().filter_map(|task| task.progress.settled_ns).max()
     }
 
     /// Makes the view durable. Called at the end; a crash without it costs a longer start.

@@ -56,21 +56,14 @@ pub struct Live {
 /// An attempt that waits for its time.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Retry {
+    /// The run's id: all attempts of a run have one.
+    pub id: Name,
     /// Attempts that have ended.
     pub tries: u32,
     /// Not before this time.
     pub not_before_ns: i64,
-    /// Who asked for it, if somebody did.
-    pub requested: Option<Requested>,
-}
-
-/// A run that somebody asked for.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Requested {
-    /// The id that the run has.
-    pub id: Name,
-    /// When it was asked for.
-    pub at_ns: i64,
+    /// When it was asked for, if it was.
+    pub asked_ns: Option<i64>,
 }
 
 /// What to do.
@@ -96,7 +89,9 @@ pub struct Start {
     /// No further attempt follows.
     pub last: bool,
     /// Somebody asked for it.
-    pub requested: Option<Requested>,
+    pub manual: bool,
+    /// The run's id, if it has one already.
+    pub id: Option<Name>,
 }
 
 impl Live {
@@ -114,40 +109,40 @@ pub fn wait_after(tries: u32) -> i64 {
 /// What a task does next.
 pub fn next_step(task: &TaskState, live: &mut Live, policy: Policy, now_ns: i64) -> Step {
     let tries_at_most = if task.is_quarantined() { 0 } else { task.definition.retry };
-    let start = |slot_ns: i64, due_ns: i64, tries: u32, requested: Option<Requested>| {
-        Step::Start(Start { slot_ns, due_ns, tries, last: tries >= tries_at_most, requested })
+    let start = |slot_ns: i64, tries: u32, asked_ns: Option<i64>, id: Option<Name>| {
+        let due_ns = asked_ns.unwrap_or_else(|| task.schedule.due_at(slot_ns));
+        Step::Start(Start { slot_ns, due_ns, tries, last: tries >= tries_at_most, manual: asked_ns.is_some(), id })
     };
-    let ready = live
-        .waiting
-        .iter()
-        .find(|(slot_ns, retry)| retry.not_before_ns <= now_ns && !live.running.contains_key(slot_ns));
+    let ready = live.waiting.iter().find(|(slot_ns, retry)| {
+        // A wait longer than any means that the clock was set back.
+        let is_over = retry.not_before_ns <= now_ns || retry.not_before_ns > now_ns.saturating_add(LONGEST_WAIT_NS);
+        is_over && !live.running.contains_key(slot_ns)
+    });
     if let Some((slot_ns, retry)) = ready {
-        let due_ns = retry.requested.as_ref().map_or(task.schedule.due_at(*slot_ns), |requested| requested.at_ns);
-        return start(*slot_ns, due_ns, retry.tries, retry.requested.clone());
+        return start(*slot_ns, retry.tries, retry.asked_ns, Some(retry.id.clone()));
     }
     if live.running.len() + live.waiting.len() >= task.definition.slots_at_once() {
         return Step::Wait;
     }
     let tries = |slot_ns: i64| task.progress.attempts.get(&slot_ns).copied().unwrap_or(0);
-    let asked_for = task.progress.requested.values().filter(|request| !live.holds(request.slot_ns));
+    let requests = &task.progress.requested;
+    let is_active = task.definition.status == TaskStatus::Active;
+    let due = task
+        .next_slot(|slot_ns| live.holds(slot_ns))
+        .filter(|slot_ns| is_active && task.schedule.due_at(*slot_ns).saturating_add(policy.settle_ns) <= now_ns);
+    // In a chain of slots nothing overtakes a slot that is due.
+    let overtakes = |slot_ns: i64| task.definition.is_chained() && due.is_some_and(|due_ns| due_ns < slot_ns);
+    let asked_for = requests.values().filter(|request| !live.holds(request.slot_ns) && !overtakes(request.slot_ns));
     if let Some(request) = asked_for.min_by_key(|request| (request.requested_ns, request.slot_ns)) {
-        let requested = Requested { id: request.id.clone(), at_ns: request.requested_ns };
-        return start(request.slot_ns, request.requested_ns, tries(request.slot_ns), Some(requested));
+        return start(request.slot_ns, tries(request.slot_ns), Some(request.requested_ns), Some(request.id.clone()));
     }
-    if task.definition.status == TaskStatus::Inactive || is_between_probes(task, now_ns) {
+    let Some(slot_ns) = due.filter(|_| !is_between_probes(task, now_ns)) else {
         return Step::Wait;
-    }
+    };
     if let Some(skipped) = missed(task, live, policy, now_ns) {
         return Step::Skip(skipped);
     }
-    let Some(slot_ns) = task.next_slot(|slot_ns| live.holds(slot_ns)) else {
-        return Step::Wait;
-    };
-    let due_ns = task.schedule.due_at(slot_ns);
-    if due_ns.saturating_add(policy.settle_ns) > now_ns {
-        return Step::Wait;
-    }
-    start(slot_ns, due_ns, tries(slot_ns), None)
+    start(slot_ns, tries(slot_ns), None, None)
 }
 
 /// A quarantined task is tried again after a minute, then after two, four, ... an hour at most.

@@ -52,6 +52,9 @@ pub struct Progress {
     /// The newest slot that a run ended for.
     #[serde(with = "super::instant::option")]
     pub latest_completed_ns: Option<i64>,
+    /// Before this instant nothing may arrive any more, since a run has counted on it.
+    #[serde(with = "super::instant::option")]
+    pub settled_ns: Option<i64>,
     /// The run that ended last.
     pub last_run: Option<LastRun>,
     /// How many slots in a row failed with the same message.
@@ -104,6 +107,7 @@ impl TaskState {
         let progress = &mut self.progress;
         let newest = |known: Option<i64>| known.max(Some(run.slot_ns));
         progress.latest_completed_ns = newest(progress.latest_completed_ns);
+        progress.settled_ns = progress.settled_ns.max(run.settled_ns);
         match run.status {
             RunStatus::Success => progress.latest_success_ns = newest(progress.latest_success_ns),
             RunStatus::Failed => progress.latest_failure_ns = newest(progress.latest_failure_ns),

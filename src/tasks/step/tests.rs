@@ -46,6 +46,7 @@ fn run(slot_ns: i64, status: RunStatus, decided: bool) -> RunRecord {
         decided,
         manual: false,
         incomplete: false,
+        settled_ns: None,
         last_success_ns: None,
         requested_ns: slot_ns,
         started_ns: slot_ns,
@@ -57,6 +58,10 @@ fn run(slot_ns: i64, status: RunStatus, decided: bool) -> RunRecord {
         error,
         log: Vec::new(),
     }
+}
+
+fn waits(tries: u32, not_before_ns: i64) -> Retry {
+    Retry { id: "00000000000000bb".into(), tries, not_before_ns, asked_ns: None }
 }
 
 /// The minute of the slot that starts, if one does.
@@ -128,8 +133,7 @@ fn a_failed_slot_is_tried_again_before_the_next_one_starts() {
     let mut task = minutely();
     task.run_ended(&run(10 * MINUTE_NS, RunStatus::Failed, false)).unwrap();
     let mut live = Live::default();
-    let retry = Retry { tries: 1, not_before_ns: 10 * MINUTE_NS + wait_after(1), requested: None };
-    live.waiting.insert(10 * MINUTE_NS, retry);
+    live.waiting.insert(10 * MINUTE_NS, waits(1, 10 * MINUTE_NS + wait_after(1)));
     assert_eq!(next_step(&task, &mut live, ALL, 10 * MINUTE_NS), Step::Wait);
     let step = next_step(&task, &mut live, ALL, 12 * MINUTE_NS);
     let Step::Start(start) = step else { panic!("a start") };
@@ -155,7 +159,7 @@ fn an_inactive_task_runs_only_what_is_asked_for() {
         requested_ns: 29 * MINUTE_NS,
     });
     let Step::Start(start) = next_step(&task, &mut Live::default(), ALL, 30 * MINUTE_NS) else { panic!("a start") };
-    assert_eq!((start.slot_ns, start.requested.unwrap().id), (15 * MINUTE_NS, "00000000000000cc".into()));
+    assert_eq!((start.slot_ns, start.manual, start.id), (15 * MINUTE_NS, true, Some("00000000000000cc".into())));
     // Once decided it is not asked for any more, and the slots around it are still to be run.
     task.run_ended(&run(15 * MINUTE_NS, RunStatus::Success, true)).unwrap();
     assert_eq!(next_step(&task, &mut Live::default(), ALL, 30 * MINUTE_NS), Step::Wait);
@@ -172,6 +176,27 @@ fn an_inactive_task_runs_only_what_is_asked_for() {
     let mut task = minutely();
     task.run_ended(&run(15 * MINUTE_NS, RunStatus::Success, true)).unwrap();
     assert_eq!(skipped(next_step(&task, &mut Live::default(), ALL, 30 * MINUTE_NS)), Some((10, 14, 5)));
+}
+
+#[test]
+fn a_run_that_is_asked_for_does_not_overtake_in_a_chain() {
+    let mut task = minutely();
+    task.requested(&RequestedRun {
+        id: "00000000000000cc".into(),
+        task: "00000000000000aa".into(),
+        slot_ns: 11 * MINUTE_NS,
+        requested_ns: 12 * MINUTE_NS,
+    });
+    let everything = Policy { catch_up: CatchUp::All(1_000), settle_ns: 0 };
+    assert_eq!(started(next_step(&task, &mut Live::default(), everything, 12 * MINUTE_NS)), Some(11));
+    task.definition.flux = "tasks.lastSuccess(orTime: -1h)".into();
+    assert_eq!(started(next_step(&task, &mut Live::default(), everything, 12 * MINUTE_NS)), Some(10));
+    // When its turn comes it has the id that was promised.
+    task.run_ended(&run(10 * MINUTE_NS, RunStatus::Success, true)).unwrap();
+    let Step::Start(start) = next_step(&task, &mut Live::default(), everything, 12 * MINUTE_NS) else {
+        panic!("a start")
+    };
+    assert_eq!((start.slot_ns, start.id), (11 * MINUTE_NS, Some("00000000000000cc".into())));
 }
 
 #[test]
@@ -218,10 +243,9 @@ fn the_limit_of_a_task_holds() {
     task.definition.concurrency = 2;
     let everything = Policy { catch_up: CatchUp::All(1_000), settle_ns: 0 };
     let mut live = Live::default();
-    let waits = |not_before_ns| Retry { tries: 0, not_before_ns, requested: None };
-    live.waiting.insert(10 * MINUTE_NS, waits(21 * MINUTE_NS));
+    live.waiting.insert(10 * MINUTE_NS, waits(0, 21 * MINUTE_NS));
     assert_eq!(started(next_step(&task, &mut live, everything, 20 * MINUTE_NS)), Some(11));
-    live.waiting.insert(11 * MINUTE_NS, waits(21 * MINUTE_NS));
+    live.waiting.insert(11 * MINUTE_NS, waits(0, 21 * MINUTE_NS));
     assert_eq!(next_step(&task, &mut live, everything, 20 * MINUTE_NS), Step::Wait);
     // A script that reads `tasks.lastSuccess` needs the slot before it to be over.
     task.definition.flux = "tasks.lastSuccess(orTime: -1h)".into();
