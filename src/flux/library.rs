@@ -61,6 +61,8 @@ pub struct Library {
     packages: BTreeMap<&'static str, Members>,
     /// The type of every builtin, by its address.
     types: HashMap<usize, FunctionType>,
+    packages_not_yet: &'static [&'static str],
+    functions_not_yet: &'static [(&'static str, &'static [&'static str])],
 }
 
 impl Library {
@@ -92,6 +94,28 @@ impl Library {
             }
         }
         Ok(library)
+    }
+
+    /// With the names of what Flux has and this library has not: import paths, and functions of packages that are here. A
+    /// script that uses them is told so.
+    pub fn with_not_yet(
+        mut self,
+        packages: &'static [&'static str],
+        functions: &'static [(&'static str, &'static [&'static str])],
+    ) -> Self {
+        self.packages_not_yet = packages;
+        self.functions_not_yet = functions;
+        self
+    }
+
+    /// Whether Flux has a package of a path that is not here.
+    pub fn is_package_not_yet(&self, path: &str) -> bool {
+        self.packages_not_yet.contains(&path)
+    }
+
+    /// Whether Flux has a function in a package that is here without it.
+    pub fn is_function_not_yet(&self, path: &str, name: &str) -> bool {
+        self.functions_not_yet.iter().any(|(package, names)| *package == path && names.contains(&name))
     }
 
     /// The members of a package by its import path.

@@ -3,7 +3,7 @@
 //! Used by the tests of `flux` only. The real builtins stand upstairs, where the language does not reach.
 
 use std::any::Any;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use super::builtin::{Builtin, Call};
 use super::host::{PIPED, World};
@@ -142,7 +142,12 @@ static LAST_SUCCESS: Builtin =
     builtin("influxdata/influxdb/tasks", "lastSuccess", "(orTime: T) => time where T: Timeable", last_success);
 
 /// The library of the tests.
-pub(crate) fn library() -> Arc<Library> {
+pub(crate) fn library() -> &'static Library {
+    static LIBRARY: LazyLock<Library> = LazyLock::new(make);
+    &LIBRARY
+}
+
+fn make() -> Library {
     let utc = Value::record([("zone", Value::string("UTC")), ("offset", Value::Duration(Duration::ZERO))]);
     let universe = Package {
         path: PRELUDE,
@@ -180,7 +185,7 @@ pub(crate) fn library() -> Arc<Library> {
             options: vec![("lastSuccessTime", Value::Null)],
         },
     ];
-    Arc::new(Library::new(packages).expect("the library of the tests has no defects"))
+    Library::new(packages).expect("the library of the tests has no defects")
 }
 
 /// A world with nothing in it.

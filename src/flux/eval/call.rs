@@ -16,6 +16,9 @@ use crate::flux::value::{Closure, Function, Scope};
 use crate::syntax::ast::{self, CallExpr, Expr, ExprKind, FunctionBody, FunctionExpr, Statement};
 use crate::table::Name;
 
+/// From this length on an error is not told any more through which functions it came.
+const MAX_CONTEXT: usize = 300;
+
 impl Evaluator {
     /// A function literal becomes a closure with the names that it needs.
     pub(super) fn closure(&mut self, function: &Arc<FunctionExpr>, env: &mut Env<'_>) -> Result<Value> {
@@ -89,8 +92,7 @@ impl Evaluator {
         piped: Option<Value>,
         span: Option<Span>,
     ) -> Result<Value> {
-        let session = Arc::clone(&self.session);
-        match session.library.function_type(builtin) {
+        match self.session.library.function_type(builtin) {
             Some(function_type) => bind_builtin(builtin, function_type, &mut arguments, piped)?,
             // A builtin that another one returned and that is in no package.
             None => bind_builtin(builtin, &signature::parse(builtin.signature)?, &mut arguments, piped)?,
@@ -121,7 +123,7 @@ impl Evaluator {
         self.leave();
         value.map_err(|error| match error.kind() {
             ErrorKind::Canceled => error,
-            _ if name.is_empty() || name.starts_with('_') => error,
+            _ if name.is_empty() || name.starts_with('_') || error.message().len() > MAX_CONTEXT => error,
             _ => error.context(format_args!("error calling function \"{name}\"")),
         })
     }

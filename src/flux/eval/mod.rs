@@ -83,12 +83,12 @@ pub struct Evaluation {
 /// The first error, with its innermost place in the script.
 pub fn evaluate(
     file: &Arc<File>,
-    library: &Arc<Library>,
+    library: &'static Library,
     request: EvalRequest,
     world: Arc<dyn World>,
 ) -> Result<Evaluation> {
     let session = Session {
-        library: Arc::clone(library),
+        library,
         world,
         now_ns: request.now_ns,
         options: request.options,
@@ -101,7 +101,7 @@ pub fn evaluate(
 
 /// What stays the same for all of an evaluation and for the row functions that outlive it.
 struct Session {
-    library: Arc<Library>,
+    library: &'static Library,
     world: Arc<dyn World>,
     now_ns: i64,
     options: Vec<(Name, Name, Value)>,

@@ -110,6 +110,11 @@ impl Program {
         }
     }
 
+    /// The statement that sets an option.
+    fn option_statement(&self, path: &str, name: &str) -> Option<usize> {
+        self.options.get(&(Arc::from(path), Name::from(name))).copied()
+    }
+
     pub(super) fn note_stream(&mut self, stream: Arc<dyn Stream>) {
         if self.noted.insert(Arc::as_ptr(&stream).addr()) {
             self.streams.push(stream);
@@ -245,7 +250,7 @@ impl Evaluator {
         if let Some(known) = self.program.as_ref().and_then(|program| program.packages.get(path)) {
             return Ok(known.clone());
         }
-        let library = Arc::clone(&self.session.library);
+        let library = self.session.library;
         let members = library.package(path).ok_or_else(|| Error::invalid(format!("invalid import path {path}")))?;
         let mut record = Record::default();
         for name in members.keys() {
@@ -265,14 +270,13 @@ impl Evaluator {
         if let Some(resolved) = &self.resolved {
             return Ok(resolved.options.get(&(path.to_string(), name.to_string())).cloned());
         }
-        let session = Arc::clone(&self.session);
         if let Some(program) = &self.program
-            && let Some(statement) = program.options.get(&(Arc::from(path), Name::from(name)))
-            && !matches!(program.bindings.get(statement), Some(Binding::Running))
+            && let Some(statement) = program.option_statement(path, name)
+            && !matches!(program.bindings.get(&statement), Some(Binding::Running))
         {
-            let statement = *statement;
             return self.bind(statement).map(Some);
         }
+        let session = &self.session;
         let given = session.options.iter().find(|(package, option, _)| &**package == path && &**option == name);
         if let Some((_, _, value)) = given {
             return Ok(Some(value.clone()));
@@ -286,36 +290,36 @@ impl Evaluator {
         if let Some(resolved) = &self.resolved {
             return Ok(resolved.now_ns);
         }
-        let given = self.session.now_ns;
         match self.program.as_ref().map_or(Now::Running, |program| program.now) {
             Now::Known(now_ns) => return Ok(now_ns),
-            Now::Running => return Ok(given),
+            Now::Running => return Ok(self.session.now_ns),
             Now::Unknown => self.set_now(Now::Running),
         }
-        let span = self.program.as_ref().and_then(|program| {
-            let statement = program.options.get(&(Arc::from(PRELUDE), Name::from("now")))?;
-            Some(program.file.body[*statement].span())
-        });
-        let at = |error: Error| span.map_or(error.clone(), |span| error.at(span));
-        let now_ns = match self.option_value(PRELUDE, "now")? {
-            Some(Value::Function(function @ Function::Closure(_))) => {
-                match self.apply(&function, Vec::new(), None, "now", None)? {
-                    Value::Time(now_ns) => now_ns,
-                    other => {
-                        let message = format!("option now returns {}, expected time", other.type_name());
-                        return Err(at(Error::invalid(message)));
-                    }
-                }
-            }
-            Some(Value::Function(Function::Builtin(_))) | None => given,
-            Some(other) => {
-                let message =
-                    format!("option now is of type {}, expected a function without arguments", other.type_name());
-                return Err(at(Error::invalid(message)).with_hint("write option now = () => 2024-01-01T00:00:00Z"));
-            }
-        };
+        let place = self.program.as_ref().and_then(|program| program.option_statement(PRELUDE, "now"));
+        let now_ns = self.evaluate_now().map_err(|error| match (place, &self.program) {
+            (Some(statement), Some(program)) => error.at(program.file.body[statement].span()),
+            _ => error,
+        })?;
         self.set_now(Now::Known(now_ns));
         Ok(now_ns)
+    }
+
+    fn evaluate_now(&mut self) -> Result<i64> {
+        let now = match self.option_value(PRELUDE, "now")? {
+            Some(Value::Function(function @ Function::Closure(_))) => {
+                self.apply(&function, Vec::new(), None, "now", None)?
+            }
+            Some(Value::Function(Function::Builtin(_))) | None => return Ok(self.session.now_ns),
+            Some(other) => {
+                let found = other.type_name();
+                let message = format!("option now is of type {found}, expected a function without arguments");
+                return Err(Error::invalid(message).with_hint("write option now = () => 2024-01-01T00:00:00Z"));
+            }
+        };
+        match now {
+            Value::Time(now_ns) => Ok(now_ns),
+            other => Err(Error::invalid(format!("option now returns {}, expected time", other.type_name()))),
+        }
     }
 
     fn set_now(&mut self, now: Now) {

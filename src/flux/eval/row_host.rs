@@ -44,7 +44,7 @@ impl Evaluator {
     /// `now` and all options as they are now.
     fn resolve(&mut self) -> Result<Resolved> {
         let now_ns = self.script_now()?;
-        let library = Arc::clone(&self.session.library);
+        let library = self.session.library;
         let mut options = HashMap::new();
         for (path, members) in library.packages() {
             for (name, _) in members.iter().filter(|(_, member)| member.is_option) {

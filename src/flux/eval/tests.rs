@@ -20,7 +20,7 @@ fn time(text: &str) -> i64 {
 fn run_with(text: &str, request: EvalRequest) -> Result<Evaluation> {
     let parsed = crate::syntax::parse(text);
     assert!(!parsed.has_errors(), "{text}: {:?}", parsed.diagnostics);
-    evaluate(&Arc::new(parsed.file), &library(), request, Arc::new(Nowhere))
+    evaluate(&Arc::new(parsed.file), library(), request, Arc::new(Nowhere))
 }
 
 fn run(text: &str) -> Result<Evaluation> {
