@@ -11,6 +11,7 @@ use hashbrown::HashMap;
 use tokio::sync::watch;
 
 use super::columns::{Columns, Misfit};
+use super::files::SourcePositions;
 use super::table::{Append, Appended, Table};
 use super::{BucketState, Store};
 use crate::catalogue::{Batch, Durability, Keyspace};
@@ -88,6 +89,12 @@ impl Positions {
     fn of(&self, source: &SourcePartition) -> watch::Sender<Option<u64>> {
         self.applied.lock().entry_ref(source).or_insert_with(|| watch::Sender::new(None)).clone()
     }
+
+    /// Every partition with which the sink has begun.
+    pub(crate) fn all(&self) -> SourcePositions {
+        let applied = self.applied.lock();
+        applied.iter().filter_map(|(source, offset)| Some((source.clone(), (*offset.borrow())?))).collect()
+    }
 }
 
 impl Store {
@@ -106,6 +113,7 @@ impl Store {
                 self.options.memory_bytes
             )));
         }
+        let now_ns = self.clock.now_ns();
         let retention_ns = bucket.retention_ns();
         let check = |row: &SeqPoint| check_row(row, retention_ns);
         let mut rejected = Vec::new();
@@ -124,7 +132,7 @@ impl Store {
                 }
                 continue;
             };
-            let mut append = Append { source, memory_used: &self.memory_used, rejected: &mut rejected };
+            let mut append = Append { source, now_ns, memory_used: &self.memory_used, rejected: &mut rejected };
             match table.append(&mut append, &rows[start..start + alike], start, check)? {
                 Appended::All => start += alike,
                 Appended::NeedsColumns(taken) => {
@@ -180,7 +188,10 @@ impl Store {
             if changed {
                 match bucket.table(&measurement) {
                     Some(table) => table.set_columns(columns),
-                    None => bucket.add_table(Table::new(measurement.clone(), columns)),
+                    None => {
+                        let files = self.files.table(&bucket.id, &measurement)?;
+                        bucket.add_table(Table::new(measurement.clone(), columns, files));
+                    }
                 }
                 seen.insert(measurement);
             } else if bucket.table(&measurement).is_some() {

@@ -155,6 +155,8 @@ impl Store {
         }
         self.catalogue.commit(batch, Durability::Synced)?;
         self.buckets.write().remove(id);
+        self.release_memory(state.tables().iter().map(|table| table.forget_rows()).sum());
+        self.files.remove_bucket(id);
         Ok(())
     }
 

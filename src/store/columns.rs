@@ -92,18 +92,33 @@ impl Columns {
         Ok(true)
     }
 
-    fn add_tag(&mut self, key: Name) {
+    pub(crate) fn add_tag(&mut self, key: Name) {
         if self.tag(&key).is_none() {
             self.tag_places.insert(key.clone(), self.tags.len() as u32);
             self.tags.push(key);
         }
     }
 
-    fn add_field(&mut self, name: Name, column_type: ColumnType) {
+    pub(crate) fn add_field(&mut self, name: Name, column_type: ColumnType) {
         if self.field(&name).is_none() {
             self.field_places.insert(name.clone(), self.fields.len() as FieldId);
             self.fields.push(Field { name, column_type });
         }
+    }
+
+    /// Adds what others have and these have not; an error names the first field of which the types differ.
+    pub(crate) fn extend(&mut self, others: &Columns) -> Result<(), Misfit> {
+        for field in &others.fields {
+            let known = self.field(&field.name).map(|place| self.fields[place as usize].column_type);
+            if let Some(expected) = known
+                && expected != field.column_type
+            {
+                return Err(Misfit::Conflict { field: field.name.clone(), expected, found: field.column_type });
+            }
+            self.add_field(field.name.clone(), field.column_type);
+        }
+        others.tags.iter().for_each(|tag| self.add_tag(tag.clone()));
+        Ok(())
     }
 
     /// As the catalogue keeps them.

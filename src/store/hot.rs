@@ -4,11 +4,11 @@
 
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, BooleanBuilder, Float64Builder, Int64Builder, StringViewBuilder, UInt64Builder};
+use arrow::array::{ArrayRef, BooleanBuilder, Float64Builder, Int64Builder, StringViewBuilder, UInt64Builder};
 
 use super::columns::FieldId;
-use super::merge::{MergedRows, RowRef, gather_field};
-use super::run::{Run, series_rows};
+use super::merge::{MergedRows, RowRef, Version};
+use super::run::{Run, SeriesRows};
 use super::series::SeriesId;
 use crate::error::Result;
 use crate::point::FieldValue;
@@ -126,63 +126,27 @@ impl OpenRows {
         let rows = self.len();
         let columns: Vec<Option<ArrayRef>> =
             self.fields.iter_mut().map(|field| field.as_mut().map(|field| field.column(rows))).collect();
-        let mut order: Vec<u32> = (0..rows as u32).collect();
-        order.sort_by_key(|row| {
-            let row = *row as usize;
-            (self.series[row], self.time[row], self.seq[row])
-        });
+        let unsorted = [Arc::new(Run { columns, ..Run::default() })];
+        let mut order: Vec<(SeriesId, Version)> = (0..rows)
+            .map(|row| {
+                let at = RowRef { run: 0, row: row as u32 };
+                (self.series[row], Version { time_ns: self.time[row], seq: self.seq[row], at })
+            })
+            .collect();
+        order.sort_unstable_by_key(|(series, version)| (*series, version.order()));
 
         let mut merged = MergedRows::default();
-        let mut unique = true;
-        let identity = |row: u32| (self.series[row as usize], self.time[row as usize]);
-        for point in order.chunk_by(|left, right| identity(*left) == identity(*right)) {
-            let before = merged.newest.len();
-            match point {
-                [row] => merged.newest.push(RowRef { run: 0, row: *row }),
-                _ => keep_versions(point, &self.seq, &columns, &mut merged),
-            }
-            unique &= merged.newest.len() - before == 1;
+        let mut series = Vec::new();
+        let mut versions: Vec<Version> = Vec::new();
+        for of_series in order.chunk_by(|left, right| left.0 == right.0) {
+            let start = merged.len() as u32;
+            versions.clear();
+            versions.extend(of_series.iter().map(|(_, version)| *version));
+            merged.add_versions(&unsorted, &versions);
+            series.push(SeriesRows { series: of_series[0].0, start, end: merged.len() as u32 });
         }
-
-        let kept = |values: &[i64]| merged.newest.iter().map(|at| values[at.row as usize]).collect::<Vec<i64>>();
-        let series: Vec<SeriesId> = merged.newest.iter().map(|at| self.series[at.row as usize]).collect();
-        let (time, seq) = (kept(&self.time), kept(&self.seq));
-        let unsorted = [Arc::new(Run { columns, ..Run::default() })];
-        let mut sorted = Vec::with_capacity(self.fields.len());
-        for (field, buffer) in self.fields.iter().enumerate() {
-            sorted.push(match buffer {
-                Some(buffer) => Some(gather_field(&merged, &unsorted, field, buffer.column_type())?),
-                None => None,
-            });
-        }
-        Ok(Run { series: series_rows(&series), time, seq, columns: sorted, unique })
-    }
-}
-
-/// Adds the versions of one point that must be kept, the oldest first. `versions` ascends by `_seq`, then arrival.
-fn keep_versions(versions: &[u32], seq: &[i64], columns: &[Option<ArrayRef>], merged: &mut MergedRows) {
-    let fields_of = |rows: &[u32]| -> Vec<usize> {
-        let has = |column: &Option<ArrayRef>| {
-            column.as_ref().is_some_and(|column| rows.iter().any(|row| column.is_valid(*row as usize)))
-        };
-        columns.iter().enumerate().filter(|(_, column)| has(column)).map(|(field, _)| field).collect()
-    };
-    let mut covered: Vec<usize> = Vec::new();
-    let mut kept: Vec<&[u32]> = Vec::new();
-    let records: Vec<&[u32]> = versions.chunk_by(|left, right| seq[*left as usize] == seq[*right as usize]).collect();
-    for record in records.into_iter().rev() {
-        let fields = fields_of(record);
-        if fields.iter().all(|field| covered.contains(field)) {
-            continue;
-        }
-        covered.extend(fields);
-        kept.push(record);
-    }
-    for record in kept.into_iter().rev() {
-        let newest_first: Vec<RowRef> = record.iter().rev().map(|row| RowRef { run: 0, row: *row }).collect();
-        if newest_first.len() > 1 {
-            merged.versions.push((merged.newest.len() as u32, newest_first.clone()));
-        }
-        merged.newest.push(newest_first[0]);
+        let types: Vec<Option<ColumnType>> =
+            self.fields.iter().map(|field| field.as_ref().map(FieldBuffer::column_type)).collect();
+        merged.into_run(&unsorted, series, &types)
     }
 }

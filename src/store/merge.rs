@@ -8,8 +8,10 @@ use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, new_null_array};
 use arrow::compute::interleave;
+use hashbrown::HashMap;
 
 use super::run::{Run, SeriesRows};
+use super::series::SeriesId;
 use crate::error::Result;
 use crate::table::ColumnType;
 
@@ -20,7 +22,22 @@ pub(crate) struct RowRef {
     pub(crate) row: u32,
 }
 
-/// Rows after a merge: for each its newest version, and all versions where there are several.
+/// A row with what orders it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Version {
+    pub(crate) time_ns: i64,
+    pub(crate) seq: i64,
+    pub(crate) at: RowRef,
+}
+
+impl Version {
+    /// Ascends by time, then from the oldest version to the newest.
+    pub(crate) fn order(&self) -> (i64, i64, u32, u32) {
+        (self.time_ns, self.seq, self.at.run, self.at.row)
+    }
+}
+
+/// Rows after a merge: for each its newest version, and all that count where there are several.
 #[derive(Debug, Default)]
 pub(crate) struct MergedRows {
     /// The newest version of each row.
@@ -29,46 +46,135 @@ pub(crate) struct MergedRows {
     pub(crate) times: Vec<i64>,
     /// Rows with several versions, ascending: the row and its versions, the newest first.
     pub(crate) versions: Vec<(u32, Vec<RowRef>)>,
+    /// The `_seq` of each row, where versions stay side by side.
+    seqs: Vec<i64>,
 }
 
-/// A part of a series in one run.
+/// A part of a series in one run; never empty.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Part {
     pub(crate) run: u32,
     pub(crate) rows: SeriesRows,
 }
 
+impl Part {
+    pub(crate) fn times<'a>(&self, runs: &'a [Arc<Run>]) -> &'a [i64] {
+        &runs[self.run as usize].time[self.rows.start as usize..self.rows.end as usize]
+    }
+}
+
+/// Sorts the parts of one series by time; returns whether no point can stand in two rows of them.
+pub(crate) fn stand_apart(runs: &[Arc<Run>], parts: &mut [Part]) -> bool {
+    parts.sort_by_key(|part| part.times(runs).first().copied());
+    parts.iter().all(|part| runs[part.run as usize].unique)
+        && parts.windows(2).all(|pair| pair[0].times(runs).last() < pair[1].times(runs).first())
+}
+
+fn versions_of(runs: &[Arc<Run>], parts: &[Part]) -> Vec<Version> {
+    let mut all = Vec::new();
+    for part in parts {
+        let run = &runs[part.run as usize];
+        all.extend((part.rows.start..part.rows.end).map(|row| Version {
+            time_ns: run.time[row as usize],
+            seq: run.seq[row as usize],
+            at: RowRef { run: part.run, row },
+        }));
+    }
+    all.sort_unstable_by_key(Version::order);
+    all
+}
+
 impl MergedRows {
-    /// Adds the rows of one series, merged by time from its parts (none of them empty).
-    pub(crate) fn add_series(&mut self, runs: &[Arc<Run>], parts: &mut [Part]) {
-        let times = |part: &Part| &runs[part.run as usize].time[part.rows.start as usize..part.rows.end as usize];
-        parts.sort_by_key(|part| times(part).first().copied());
-        let apart = parts.windows(2).all(|pair| times(&pair[0]).last() < times(&pair[1]).first());
-        if apart && parts.iter().all(|part| runs[part.run as usize].unique) {
+    /// The number of rows.
+    pub(crate) fn len(&self) -> usize {
+        self.newest.len()
+    }
+
+    /// Adds the rows of one series for a reader: one row per point.
+    pub(crate) fn add_points(&mut self, runs: &[Arc<Run>], parts: &mut [Part]) {
+        if stand_apart(runs, parts) {
             for part in parts.iter() {
-                self.times.extend_from_slice(times(part));
+                self.times.extend_from_slice(part.times(runs));
                 self.newest.extend((part.rows.start..part.rows.end).map(|row| RowRef { run: part.run, row }));
             }
             return;
         }
-        let mut all: Vec<(i64, i64, RowRef)> = Vec::new();
-        for part in parts.iter() {
-            let run = &runs[part.run as usize];
-            all.extend(
-                (part.rows.start..part.rows.end)
-                    .map(|row| (run.time[row as usize], run.seq[row as usize], RowRef { run: part.run, row })),
-            );
+        let all = versions_of(runs, parts);
+        for point in all.chunk_by(|left, right| left.time_ns == right.time_ns) {
+            self.push(point);
         }
-        all.sort_unstable_by_key(|(time, seq, at)| (*time, std::cmp::Reverse((*seq, at.run, at.row))));
-        for versions in all.chunk_by(|left, right| left.0 == right.0) {
-            let (time, _, newest) = versions[0];
-            if versions.len() > 1 {
-                let row = self.newest.len() as u32;
-                self.versions.push((row, versions.iter().map(|version| version.2).collect()));
+    }
+
+    /// Adds the rows of one series for a run or a file.
+    pub(crate) fn add_parts(&mut self, runs: &[Arc<Run>], parts: &mut [Part]) {
+        if stand_apart(runs, parts) {
+            for part in parts.iter() {
+                let run = &runs[part.run as usize];
+                self.times.extend_from_slice(part.times(runs));
+                self.seqs.extend_from_slice(&run.seq[part.rows.start as usize..part.rows.end as usize]);
+                self.newest.extend((part.rows.start..part.rows.end).map(|row| RowRef { run: part.run, row }));
             }
-            self.newest.push(newest);
-            self.times.push(time);
+            return;
         }
+        self.add_versions(runs, &versions_of(runs, parts));
+    }
+
+    /// Adds the versions of one series, in their order: those of one `_seq` as one row, those of which every field is in a
+    /// newer one not at all. The others stay side by side: making them one row would give a field the `_seq` of another,
+    /// and a version that arrives in between (from another partition) would then be hidden.
+    pub(crate) fn add_versions(&mut self, runs: &[Arc<Run>], versions: &[Version]) {
+        let same_point = |left: &Version, right: &Version| left.time_ns == right.time_ns;
+        let same_record = |left: &Version, right: &Version| left.seq == right.seq;
+        for point in versions.chunk_by(same_point) {
+            let mut covered: Vec<usize> = Vec::new();
+            let mut kept: Vec<&[Version]> = Vec::new();
+            let records: Vec<&[Version]> = point.chunk_by(same_record).collect();
+            for record in records.into_iter().rev() {
+                if kept.is_empty() && point.len() == record.len() {
+                    kept.push(record);
+                    break;
+                }
+                let fields = fields_of(runs, record);
+                if !fields.iter().all(|field| covered.contains(field)) {
+                    covered.extend(fields);
+                    kept.push(record);
+                }
+            }
+            for record in kept.into_iter().rev() {
+                self.push(record);
+                self.seqs.push(record[0].seq);
+            }
+        }
+    }
+
+    /// Adds versions as one row; the last is the newest.
+    fn push(&mut self, versions: &[Version]) {
+        let Some(newest) = versions.last() else { return };
+        if versions.len() > 1 {
+            self.versions.push((self.len() as u32, versions.iter().rev().map(|version| version.at).collect()));
+        }
+        self.newest.push(newest.at);
+        self.times.push(newest.time_ns);
+    }
+
+    /// The rows as a run; `types` has the type of every field that `runs` have a column of.
+    pub(crate) fn into_run(
+        self,
+        runs: &[Arc<Run>],
+        series: Vec<SeriesRows>,
+        types: &[Option<ColumnType>],
+    ) -> Result<Run> {
+        let mut columns = Vec::with_capacity(types.len());
+        for (field, column_type) in types.iter().enumerate() {
+            columns.push(match column_type {
+                Some(column_type) => Some(gather_field(&self, runs, field, *column_type)?),
+                None => None,
+            });
+        }
+        let unique = series
+            .iter()
+            .all(|rows| self.times[rows.start as usize..rows.end as usize].windows(2).all(|pair| pair[0] < pair[1]));
+        Ok(Run { series, time: self.times, seq: self.seqs, columns, unique })
     }
 
     /// Leaves out the rows from `start` on for which `keep`, given the row and its time, is false.
@@ -219,17 +325,40 @@ impl FieldColumns {
     }
 }
 
+/// Makes one run of several, series in the given order. `types` has the type of every field that a run has a column of.
+pub(crate) fn consolidate(runs: &[Arc<Run>], order: &[SeriesId], types: &[Option<ColumnType>]) -> Result<Run> {
+    let mut parts: HashMap<SeriesId, Vec<Part>> = HashMap::with_capacity(order.len());
+    for (index, run) in runs.iter().enumerate() {
+        for rows in &run.series {
+            parts.entry(rows.series).or_default().push(Part { run: index as u32, rows: *rows });
+        }
+    }
+    let mut merged = MergedRows::default();
+    let mut series = Vec::with_capacity(order.len());
+    for one in order {
+        let Some(parts) = parts.get_mut(one) else { continue };
+        let start = merged.len() as u32;
+        merged.add_parts(runs, parts);
+        series.push(SeriesRows { series: *one, start, end: merged.len() as u32 });
+    }
+    merged.into_run(runs, series, types)
+}
+
+/// The fields that any of some rows has.
+fn fields_of(runs: &[Arc<Run>], rows: &[Version]) -> Vec<usize> {
+    let fields = rows.iter().map(|row| runs[row.at.run as usize].columns.len()).max().unwrap_or(0);
+    let has = |field: usize, at: RowRef| {
+        runs[at.run as usize].column(field).is_some_and(|column| column.is_valid(at.row as usize))
+    };
+    (0..fields).filter(|field| rows.iter().any(|row| has(*field, row.at))).collect()
+}
+
 /// One field of all merged rows as an array.
-pub(crate) fn gather_field(
-    merged: &MergedRows,
-    runs: &[Arc<Run>],
-    field: usize,
-    column_type: ColumnType,
-) -> Result<ArrayRef> {
+fn gather_field(merged: &MergedRows, runs: &[Arc<Run>], field: usize, column_type: ColumnType) -> Result<ArrayRef> {
     let columns = FieldColumns::new(runs, field);
     let mut gather = Gather::new(column_type);
     let arrays = columns.add_to(&mut gather);
-    columns.for_each(merged, 0..merged.newest.len(), |_, at| {
+    columns.for_each(merged, 0..merged.len(), |_, at| {
         gather.push_at(&arrays, at);
         true
     });

@@ -3,31 +3,45 @@
 //! Filled by `ingest/sink` only, read through [`Store::offer`] by the engine. The log is the durable copy until a flush;
 //! nothing here acknowledges anything to a client.
 
+// Without files there are no flushes, and what only they need is idle.
+#![cfg_attr(not(feature = "delta"), allow(dead_code))]
+
 mod apply;
 pub mod bucket;
 mod columns;
+#[cfg(feature = "delta")]
+#[path = "delta/mod.rs"]
+mod files;
+#[cfg(not(feature = "delta"))]
+#[path = "no_files.rs"]
+mod files;
+mod flush;
 mod hot;
 mod merge;
 mod predicate;
 mod run;
-mod scan;
+pub(crate) mod scan;
 mod series;
 mod table;
 #[cfg(test)]
 mod testing;
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 
+use futures::{StreamExt, TryStreamExt};
 use parking_lot::{Mutex, RwLock};
+use tokio::sync::Notify;
 
 pub use self::apply::{MAX_AHEAD_NS, Rejected, SeqPoint, SourcePartition};
 pub use self::bucket::{Bucket, NewBucket};
+pub use self::flush::FlushReport;
 
 use self::apply::{Positions, columns_key};
 use self::columns::{Columns, ColumnsRecord};
+use self::files::FileStore;
 use self::table::Table;
 use crate::catalogue::{Catalogue, Keyspace};
 use crate::clock::Clock;
@@ -39,17 +53,31 @@ use crate::name::Name;
 pub struct StoreOptions {
     /// What rows that are not yet in files may take, in bytes. At the limit [`Store::apply`] refuses.
     pub memory_bytes: usize,
+    /// A table with this many rows in memory is written to files.
+    pub flush_rows: usize,
+    /// A table with this many bytes in memory is written to files.
+    pub flush_bytes: usize,
+    /// A table whose oldest row in memory is this old is written to files, in nanoseconds.
+    pub flush_age_ns: i64,
 }
+
+/// Tables whose logs are read at once on opening.
+const OPENED_AT_ONCE: usize = 8;
 
 impl Default for StoreOptions {
     fn default() -> Self {
-        StoreOptions { memory_bytes: 512 << 20 }
+        StoreOptions {
+            memory_bytes: 512 << 20,
+            flush_rows: 100_000,
+            flush_bytes: 64 << 20,
+            flush_age_ns: 30 * 1_000_000_000,
+        }
     }
 }
 
 /// All buckets of a data directory.
 pub struct Store {
-    directory: PathBuf,
+    files: FileStore,
     options: StoreOptions,
     catalogue: Arc<Catalogue>,
     clock: Arc<dyn Clock>,
@@ -58,6 +86,7 @@ pub struct Store {
     /// Held while columns are made durable, and while the list of buckets changes.
     registering: Mutex<()>,
     memory_used: AtomicUsize,
+    memory_freed: Notify,
 }
 
 /// A bucket and its tables.
@@ -80,8 +109,10 @@ impl BucketState {
         self.tables.read().values().cloned().collect()
     }
 
-    fn add_table(&self, table: Table) {
-        self.tables.write().insert(table.measurement.clone(), Arc::new(table));
+    fn add_table(&self, table: Table) -> Arc<Table> {
+        let table = Arc::new(table);
+        self.tables.write().insert(table.measurement.clone(), Arc::clone(&table));
+        table
     }
 
     fn retention_ns(&self) -> Option<i64> {
@@ -99,7 +130,9 @@ impl Store {
         catalogue: Arc<Catalogue>,
         clock: Arc<dyn Clock>,
     ) -> Result<Store> {
+        let files = FileStore::new(directory)?;
         let mut buckets = BTreeMap::new();
+        let mut tables = Vec::new();
         for bucket in bucket::load(&catalogue)? {
             let state = BucketState::new(bucket);
             let prefix = columns_key(&state.id, "");
@@ -111,12 +144,18 @@ impl Store {
                         state.id
                     ))
                 })?;
-                state.add_table(Table::new(measurement, columns));
+                let own_files = files.table(&state.id, &measurement)?;
+                tables.push(state.add_table(Table::new(measurement, columns, own_files)));
             }
             buckets.insert(state.id.clone(), Arc::new(state));
         }
+        futures::stream::iter(&tables)
+            .map(|table| table.open_files())
+            .buffer_unordered(OPENED_AT_ONCE)
+            .try_collect::<Vec<()>>()
+            .await?;
         Ok(Store {
-            directory: directory.to_path_buf(),
+            files,
             options,
             catalogue,
             clock,
@@ -124,12 +163,8 @@ impl Store {
             positions: Positions::default(),
             registering: Mutex::new(()),
             memory_used: AtomicUsize::new(0),
+            memory_freed: Notify::new(),
         })
-    }
-
-    /// The directory of the files.
-    pub fn directory(&self) -> &Path {
-        &self.directory
     }
 
     fn bucket_state(&self, id: &str) -> Result<Arc<BucketState>> {

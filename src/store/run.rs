@@ -1,4 +1,4 @@
-//! A run: rows of one measurement, sorted by (series, time, `_seq`), a column per field.
+//! A run: rows of one measurement, series after series, each sorted by (time, `_seq`), with a column per field.
 //!
 //! Made by sealing the hot buffer, by merging runs and by reading a file; immutable, shared by `Arc`. A run may hold
 //! several versions of one point: merging them for good is right only when no version between them can ever arrive.
@@ -18,11 +18,11 @@ pub(crate) struct SeriesRows {
 /// Sorted rows.
 #[derive(Debug, Default)]
 pub(crate) struct Run {
-    /// The series in it, ascending by number, with their rows.
+    /// The series in it, each once, with their rows; together they are all rows, in order.
     pub(crate) series: Vec<SeriesRows>,
     /// Nanoseconds since the epoch, per row.
     pub(crate) time: Vec<i64>,
-    /// The arrival of the version, per row.
+    /// The arrival of the version, per row. Empty where it is known that nobody will ask.
     pub(crate) seq: Vec<i64>,
     /// Per field of the measurement; `None` where the run has no value of it. It may be shorter than the list of fields.
     pub(crate) columns: Vec<Option<ArrayRef>>,
@@ -48,16 +48,4 @@ impl Run {
         let end = first + times[first..].partition_point(|time| *time < stop_ns);
         rows.start + first as u32..rows.start + end as u32
     }
-}
-
-/// Cuts sorted rows into series.
-pub(crate) fn series_rows(series_of_rows: &[SeriesId]) -> Vec<SeriesRows> {
-    let mut found: Vec<SeriesRows> = Vec::new();
-    for (row, series) in series_of_rows.iter().enumerate() {
-        match found.last_mut() {
-            Some(last) if last.series == *series => last.end = row as u32 + 1,
-            _ => found.push(SeriesRows { series: *series, start: row as u32, end: row as u32 + 1 }),
-        }
-    }
-    found
 }

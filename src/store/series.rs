@@ -33,16 +33,26 @@ impl SeriesSet {
         self.tags.len()
     }
 
-    /// The number of a tag set; a new one gets the next number and is kept as `keep` makes it (with shared keys).
-    pub(crate) fn find_or_add(&mut self, tags: &Tags, keep: impl FnOnce() -> Box<Tags>) -> SeriesId {
-        let hash = hash_tags(&self.hasher, tags);
-        if let Some(found) = self.places.find(hash, |series| *self.tags[*series as usize] == *tags) {
+    /// The tag set of a series.
+    pub(crate) fn tags(&self, series: SeriesId) -> &Tags {
+        &self.tags[series as usize]
+    }
+
+    /// The number of a tag set (sorted by key); a new one gets the next number and is kept as `keep` makes it, with shared
+    /// keys.
+    pub(crate) fn find_or_add<'a>(
+        &mut self,
+        tags: impl Iterator<Item = (&'a str, &'a str)> + Clone,
+        keep: impl FnOnce() -> Box<Tags>,
+    ) -> SeriesId {
+        let hash = hash_tags(&self.hasher, tags.clone());
+        if let Some(found) = self.places.find(hash, |series| same_tags(&self.tags[*series as usize], tags.clone())) {
             return *found;
         }
         let series = self.tags.len() as SeriesId;
         self.tags.push(keep());
         let (hasher, kept) = (&self.hasher, &self.tags);
-        self.places.insert_unique(hash, series, |series| hash_tags(hasher, &kept[*series as usize]));
+        self.places.insert_unique(hash, series, |series| hash_tags(hasher, pairs(&kept[*series as usize])));
         series
     }
 
@@ -59,7 +69,7 @@ impl SeriesSet {
     }
 }
 
-fn hash_tags(hasher: &DefaultHashBuilder, tags: &Tags) -> u64 {
+fn hash_tags<'a>(hasher: &DefaultHashBuilder, tags: impl Iterator<Item = (&'a str, &'a str)>) -> u64 {
     let mut state = hasher.build_hasher();
     for (key, value) in tags {
         key.hash(&mut state);
@@ -84,7 +94,18 @@ pub(crate) fn compare_tags<'a>(
     if right.next().is_some() { Ordering::Less } else { Ordering::Equal }
 }
 
-fn pairs(tags: &Tags) -> impl Iterator<Item = (&str, &str)> {
+fn same_tags<'a>(kept: &Tags, tags: impl Iterator<Item = (&'a str, &'a str)>) -> bool {
+    let mut kept = pairs(kept);
+    for (key, value) in tags {
+        if kept.next() != Some((key, value)) {
+            return false;
+        }
+    }
+    kept.next().is_none()
+}
+
+/// Keys and values as text.
+pub(crate) fn pairs(tags: &Tags) -> impl Iterator<Item = (&str, &str)> + Clone {
     tags.iter().map(|(key, value)| (&**key, &**value))
 }
 

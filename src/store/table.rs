@@ -1,7 +1,8 @@
-//! A table: one measurement of one bucket. Its columns, its series, the rows in memory, and up to where it is durable.
+//! A table: one measurement of one bucket. Its columns, its series, the rows in memory, its files, and up to where it is
+//! durable.
 //!
-//! Owned by its bucket; appended to by `apply`, read by scans through a pinned [`TableView`]. Nothing here waits for a disk
-//! while the lock is held.
+//! Owned by its bucket; appended to by `apply`, read by scans through a pinned [`TableView`], emptied into files by flushes.
+//! Nothing here waits for a disk while the lock is held.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -11,9 +12,10 @@ use parking_lot::Mutex;
 
 use super::apply::{Rejected, SeqPoint, SourcePartition};
 use super::columns::{Columns, FieldId, Misfit, value_type};
+use super::files::{FileList, SourcePositions, TableFiles};
 use super::hot::OpenRows;
 use super::run::Run;
-use super::series::{SeriesOrder, SeriesSet};
+use super::series::{SeriesId, SeriesOrder, SeriesSet, Tags, pairs};
 use crate::error::Result;
 use crate::name::Name;
 use crate::point::{FieldValue, Point};
@@ -24,6 +26,8 @@ const SEAL_ROWS: usize = 8_192;
 /// One measurement of one bucket.
 pub(crate) struct Table {
     pub(crate) measurement: Name,
+    /// Where its files are, and the right to write them.
+    pub(crate) files: TableFiles,
     inner: Mutex<Inner>,
 }
 
@@ -35,8 +39,16 @@ struct Inner {
     /// What `open` gives when it is sealed; `None` after an append.
     open_run: Option<Arc<Run>>,
     sealed: Vec<Arc<Run>>,
+    /// Sealed runs that a flush is writing, or that one which failed has not written.
+    flushing: Vec<Arc<Run>>,
+    files: Arc<FileList>,
+    /// The newest time in files of each series that this process has written, and of all others.
+    stored_until: HashMap<SeriesId, i64>,
+    others_stored_until: i64,
+    in_memory: Load,
+    bytes_flushing: usize,
     sources: HashMap<SourcePartition, SourceState>,
-    /// For each field the last row count at which it was set: finds a field that stands twice in a point.
+    /// For each field the last append at which it was set: finds a field that stands twice in a point.
     stamps: Vec<u64>,
     appends: u64,
 }
@@ -46,14 +58,27 @@ struct Inner {
 struct SourceState {
     /// Rows with offsets below are in files.
     durable: u64,
-    /// The least offset of a row that is in memory only.
+    /// The least offset of a row that is in memory only, and no flush is writing it.
     first_in_memory: Option<u64>,
+    /// The least offset of a row that a flush is writing.
+    first_in_flush: Option<u64>,
+}
+
+/// What waits in memory.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Load {
+    pub(crate) rows: usize,
+    pub(crate) bytes: usize,
+    /// When the oldest row came, by the store's clock.
+    pub(crate) since_ns: Option<i64>,
 }
 
 /// What appends of one batch share.
 pub(crate) struct Append<'a> {
     /// Where the rows come from.
     pub(crate) source: &'a SourcePartition,
+    /// The store's clock now.
+    pub(crate) now_ns: i64,
     /// The store's count of bytes in memory.
     pub(crate) memory_used: &'a AtomicUsize,
     /// The rows that are not taken.
@@ -70,16 +95,27 @@ pub(crate) enum Appended {
 
 /// A table as a scan sees it, for as long as it likes.
 pub(crate) struct TableView {
-    pub(crate) measurement: Name,
+    pub(crate) table: Arc<Table>,
     pub(crate) columns: Arc<Columns>,
-    pub(crate) series: Arc<SeriesOrder>,
+    /// All rows in memory.
     pub(crate) runs: Vec<Arc<Run>>,
+    /// All rows in files.
+    pub(crate) files: Arc<FileList>,
+}
+
+/// What a flush writes.
+pub(crate) struct TakenRows {
+    pub(crate) columns: Arc<Columns>,
+    pub(crate) runs: Vec<Arc<Run>>,
+    /// The series in them, with their tags and the newest time that each has in files.
+    pub(crate) series: Vec<(SeriesId, Box<Tags>, i64)>,
 }
 
 impl Table {
-    /// A table without rows.
-    pub(crate) fn new(measurement: Name, columns: Columns) -> Self {
-        Table { measurement, inner: Mutex::new(Inner { columns: Arc::new(columns), ..Inner::default() }) }
+    /// A table without rows in memory.
+    pub(crate) fn new(measurement: Name, columns: Columns, files: TableFiles) -> Self {
+        let inner = Inner { columns: Arc::new(columns), others_stored_until: i64::MIN, ..Inner::default() };
+        Table { measurement, files, inner: Mutex::new(inner) }
     }
 
     /// The registered columns.
@@ -121,7 +157,11 @@ impl Table {
                     continue;
                 }
             }
-            append.memory_used.fetch_add(inner.push(row, &values), Ordering::Relaxed);
+            let bytes = inner.push(row, &values);
+            append.memory_used.fetch_add(bytes, Ordering::Relaxed);
+            inner.in_memory.bytes += bytes;
+            inner.in_memory.rows += 1;
+            inner.in_memory.since_ns.get_or_insert(append.now_ns);
             let state = inner.sources.entry_ref(append.source).or_default();
             let first = state.first_in_memory.get_or_insert(row.offset);
             *first = row.offset.min(*first);
@@ -133,23 +173,127 @@ impl Table {
     }
 
     /// Pins what a scan sees.
-    pub(crate) fn view(&self) -> Result<TableView> {
+    pub(crate) fn view(self: &Arc<Self>) -> Result<TableView> {
         let mut inner = self.inner.lock();
-        let mut runs = inner.sealed.clone();
+        let mut runs = inner.flushing.clone();
+        runs.extend_from_slice(&inner.sealed);
         if inner.open.len() > 0 {
             runs.push(inner.open_run()?);
         }
         Ok(TableView {
-            measurement: self.measurement.clone(),
+            table: Arc::clone(self),
             columns: Arc::clone(&inner.columns),
-            series: inner.series.order(),
             runs,
+            files: Arc::clone(&inner.files),
         })
+    }
+
+    /// All series that are known now, in the order of their keys.
+    pub(crate) fn series_order(&self) -> Arc<SeriesOrder> {
+        self.inner.lock().series.order()
+    }
+
+    /// The numbers of tag sets, each sorted by key.
+    pub(crate) fn find_series<'a>(&self, tag_sets: impl Iterator<Item = Vec<(&'a str, &'a str)>>) -> Vec<SeriesId> {
+        let mut inner = self.inner.lock();
+        let inner = &mut *inner;
+        tag_sets
+            .map(|tags| {
+                inner.series.find_or_add(tags.iter().copied(), || share_keys(&inner.columns, tags.iter().copied()))
+            })
+            .collect()
     }
 
     /// The least offset of a source of which a row is in memory only.
     pub(crate) fn first_in_memory(&self, source: &SourcePartition) -> Option<u64> {
-        self.inner.lock().sources.get(source)?.first_in_memory
+        let inner = self.inner.lock();
+        let state = inner.sources.get(source)?;
+        state.first_in_memory.into_iter().chain(state.first_in_flush).min()
+    }
+
+    /// What waits in memory for a flush.
+    pub(crate) fn load(&self) -> Load {
+        let inner = self.inner.lock();
+        // Rows of a flush that failed wait as well, and longest.
+        let since_ns = if inner.flushing.is_empty() { inner.in_memory.since_ns } else { Some(i64::MIN) };
+        let rows = inner.in_memory.rows + inner.flushing.iter().map(|run| run.len()).sum::<usize>();
+        Load { rows, bytes: inner.in_memory.bytes + inner.bytes_flushing, since_ns }
+    }
+
+    /// Takes all rows in memory for a flush; they stay visible. What a flush before this one has not finished is taken
+    /// again. `None` if there are none.
+    pub(crate) fn take_rows(&self) -> Result<Option<TakenRows>> {
+        let mut inner = self.inner.lock();
+        let inner = &mut *inner;
+        if inner.open.len() > 0 {
+            inner.seal()?;
+        }
+        inner.flushing.append(&mut inner.sealed);
+        if inner.flushing.is_empty() {
+            return Ok(None);
+        }
+        inner.bytes_flushing += inner.in_memory.bytes;
+        inner.in_memory = Load::default();
+        for state in inner.sources.values_mut() {
+            state.first_in_flush = state.first_in_flush.into_iter().chain(state.first_in_memory.take()).min();
+        }
+        let mut ids: Vec<SeriesId> =
+            inner.flushing.iter().flat_map(|run| run.series.iter().map(|rows| rows.series)).collect();
+        ids.sort_unstable();
+        ids.dedup();
+        let series = ids
+            .into_iter()
+            .map(|id| {
+                let until = inner.stored_until.get(&id).copied().unwrap_or(inner.others_stored_until);
+                (id, inner.series.tags(id).into(), until)
+            })
+            .collect();
+        Ok(Some(TakenRows { columns: Arc::clone(&inner.columns), runs: inner.flushing.clone(), series }))
+    }
+
+    /// The taken rows are in files: from now on they are read from there. Returns the bytes of memory that this frees.
+    pub(crate) fn finish_flush(
+        &self,
+        files: Arc<FileList>,
+        positions: &SourcePositions,
+        stored_until: impl Iterator<Item = (SeriesId, i64)>,
+    ) -> usize {
+        let mut inner = self.inner.lock();
+        let inner = &mut *inner;
+        inner.flushing.clear();
+        inner.files = files;
+        for (series, time_ns) in stored_until {
+            let others = inner.others_stored_until;
+            let until = inner.stored_until.entry(series).or_insert(others);
+            *until = time_ns.max(*until);
+        }
+        for state in inner.sources.values_mut() {
+            state.first_in_flush = None;
+        }
+        inner.set_durable(positions);
+        std::mem::take(&mut inner.bytes_flushing)
+    }
+
+    /// Takes over what the table's log says, on opening and after another writer's commit.
+    pub(crate) fn set_files(&self, files: Arc<FileList>, positions: &SourcePositions) {
+        let mut inner = self.inner.lock();
+        inner.others_stored_until = files.newest_ns().unwrap_or(i64::MIN);
+        inner.files = files;
+        inner.stored_until.clear();
+        inner.set_durable(positions);
+    }
+
+    /// The files as they are now.
+    pub(crate) fn file_list(&self) -> Arc<FileList> {
+        Arc::clone(&self.inner.lock().files)
+    }
+
+    /// Forgets all rows in memory; returns the bytes that this frees.
+    pub(crate) fn forget_rows(&self) -> usize {
+        let mut inner = self.inner.lock();
+        let bytes = inner.in_memory.bytes + inner.bytes_flushing;
+        *inner = Inner { columns: Arc::clone(&inner.columns), ..Inner::default() };
+        bytes
     }
 }
 
@@ -190,14 +334,7 @@ impl Inner {
         let point = &row.point;
         let columns = &self.columns;
         let known = self.series.len();
-        let series = self.series.find_or_add(&point.tags, || {
-            // Keys are shared with the registry: a hundred thousand series then hold one copy of each.
-            let keep = |(key, value): &(Name, Name)| {
-                let shared = columns.tag(key).map_or(key, |tag| &columns.tags()[tag as usize]);
-                (shared.clone(), value.clone())
-            };
-            point.tags.iter().map(keep).collect()
-        });
+        let series = self.series.find_or_add(pairs(&point.tags), || share_keys(columns, pairs(&point.tags)));
         let mut bytes = 24;
         if self.series.len() > known {
             bytes += 96 + point.tags.iter().map(|(_, value)| 64 + value.len()).sum::<usize>();
@@ -229,4 +366,20 @@ impl Inner {
         self.open_run = None;
         Ok(())
     }
+
+    fn set_durable(&mut self, positions: &SourcePositions) {
+        for (source, offset) in positions {
+            let state = self.sources.entry_ref(source).or_default();
+            state.durable = state.durable.max(*offset);
+        }
+    }
+}
+
+/// A tag set to be kept. Keys are shared with the registry: a hundred thousand series then hold one copy of each.
+fn share_keys<'a>(columns: &Columns, tags: impl Iterator<Item = (&'a str, &'a str)>) -> Box<Tags> {
+    tags.map(|(key, value)| {
+        let shared = columns.tag(key).map(|tag| columns.tags()[tag as usize].clone());
+        (shared.unwrap_or_else(|| key.into()), Name::from(value))
+    })
+    .collect()
 }

@@ -51,13 +51,18 @@ pub(crate) struct PlainTable {
     pub(crate) rows: Vec<Vec<Cell>>,
 }
 
-/// The tables of a scan in the order of their ids. Checks the invariants of chunks on the way.
+/// The tables of a scan over memory in the order of their ids.
 pub(crate) fn read(taken: Taken) -> Vec<PlainTable> {
+    block_on(read_all(taken))
+}
+
+/// The tables of a scan in the order of their ids. Checks the invariants of chunks on the way.
+pub(crate) async fn read_all(taken: Taken) -> Vec<PlainTable> {
     let mut tables: BTreeMap<TableId, PlainTable> = BTreeMap::new();
     let mut finished: BTreeSet<TableId> = BTreeSet::new();
     let mut open: Option<TableId> = None;
     for mut partition in taken.scan.partitions {
-        while let Some(chunk) = block_on(partition.next()).unwrap() {
+        while let Some(chunk) = partition.next().await.unwrap() {
             assert!(chunk.len <= crate::table::chunk::MAX_CHUNK_ROWS, "a chunk of {} rows", chunk.len);
             assert_eq!(chunk.segments.last().map(|segment| segment.end as usize), Some(chunk.len));
             let columns = all_columns(&chunk);
@@ -295,10 +300,15 @@ impl Fixture {
     }
 }
 
-/// Opens the store of a directory.
+/// Opens the store of a directory without files.
 pub(crate) fn open(directory: &std::path::Path, options: StoreOptions, clock: Arc<ManualClock>) -> Store {
+    block_on(open_store(directory, options, clock))
+}
+
+/// Opens the store of a directory.
+pub(crate) async fn open_store(directory: &std::path::Path, options: StoreOptions, clock: Arc<ManualClock>) -> Store {
     let catalogue = Arc::new(Catalogue::open(&directory.join("catalogue")).unwrap());
-    block_on(Store::open(directory, options, catalogue, clock)).unwrap()
+    Store::open(directory, options, catalogue, clock).await.unwrap()
 }
 
 /// A partition of a topic.

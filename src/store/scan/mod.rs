@@ -49,8 +49,9 @@ impl Store {
         }
 
         let rows: usize = views.iter().flat_map(|view| &view.runs).map(|run| run.len()).sum();
+        let files: usize = views.iter().map(|view| view.files.count_within(source.bounds)).sum();
         let explain = format!(
-            "bucket {}: {} measurements, at most {rows} rows in memory; took {count} of {} operators{}",
+            "bucket {}: {} measurements, {files} files, {rows} rows in memory; took {count} of {} operators{}",
             source.bucket,
             views.len(),
             ops.len(),
@@ -83,7 +84,7 @@ fn pivots_without_collision(view: &TableView, filter: &IdentityFilter) -> bool {
     let collides =
         |name: &str| matches!(name, "_start" | "_stop" | "_time" | "_measurement") || view.columns.tag(name).is_some();
     let mut fields = view.columns.fields().iter();
-    !fields.any(|field| collides(&field.name) && holds_for_field(filter, &view.measurement, &field.name))
+    !fields.any(|field| collides(&field.name) && holds_for_field(filter, &view.table.measurement, &field.name))
 }
 
 /// What an offer pinned.
@@ -95,15 +96,15 @@ struct PinnedScan {
 }
 
 impl PinnedScan {
-    fn start(self) -> Emitter {
-        let mut tables: Vec<TablePlan> =
-            self.views.into_iter().map(|view| TablePlan::new(view, &self.filter, self.bounds)).collect();
-        tables.retain(|table| !table.series.is_empty() && !table.fields.is_empty());
-        if self.wide {
-            Emitter::wide(tables, &self.filter, self.bounds)
-        } else {
-            Emitter::long(tables, &self.filter, self.bounds)
+    async fn start(self) -> Result<Emitter> {
+        let mut tables = Vec::new();
+        for view in &self.views {
+            if let Some(plan) = TablePlan::read(view, &self.filter, self.bounds).await? {
+                tables.push(plan);
+            }
         }
+        let make = if self.wide { Emitter::wide } else { Emitter::long };
+        Ok(make(tables, &self.filter, self.bounds))
     }
 }
 
@@ -120,7 +121,7 @@ impl ChunkSource for ScanSource {
             if let ScanSource::Pinned(_) = self
                 && let ScanSource::Pinned(pinned) = std::mem::replace(self, ScanSource::Done)
             {
-                *self = ScanSource::Open(pinned.start());
+                *self = ScanSource::Open(pinned.start().await?);
             }
             let chunk = match self {
                 ScanSource::Open(emitter) => emitter.next()?,
@@ -135,4 +136,4 @@ impl ChunkSource for ScanSource {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

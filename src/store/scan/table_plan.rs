@@ -4,13 +4,14 @@
 
 use std::sync::Arc;
 
-use super::super::columns::FieldId;
+use super::super::columns::{Field, FieldId};
 use super::super::merge::{FieldColumns, MergedRows, Part};
 use super::super::predicate::{Identity, IdentityFilter, all_hold, all_hold_at};
 use super::super::run::{Run, SeriesRows};
-use super::super::series::{SeriesOrder, TagGroup};
+use super::super::series::{SeriesId, SeriesOrder, TagGroup};
 use super::super::table::TableView;
 use super::holds_for_field;
+use crate::error::Result;
 use crate::name::Name;
 use crate::table::ColumnType;
 use crate::table::scan::Bounds;
@@ -44,31 +45,66 @@ pub(super) struct TablePlan {
     pub(super) merged: MergedRows,
 }
 
+/// The series of a measurement that are asked for.
+struct Selection {
+    order: Arc<SeriesOrder>,
+    /// For each series its place in the order, or [`NOT_WANTED`].
+    places: Vec<u32>,
+}
+
+const NOT_WANTED: u32 = u32::MAX;
+
+impl Selection {
+    fn new(order: Arc<SeriesOrder>, measurement: &str, filter: &IdentityFilter) -> Self {
+        let mut places = vec![NOT_WANTED; order.sorted.len()];
+        for (place, one) in order.sorted.iter().enumerate() {
+            let group = &order.groups[one.group as usize];
+            if filter.of_series.is_empty() || holds(&filter.of_series, measurement, "", group, one.row) {
+                places[one.series as usize] = place as u32;
+            }
+        }
+        Selection { order, places }
+    }
+
+    fn place(&self, series: SeriesId) -> Option<u32> {
+        self.places.get(series as usize).copied().filter(|place| *place != NOT_WANTED)
+    }
+}
+
 impl TablePlan {
-    pub(super) fn new(view: TableView, filter: &IdentityFilter, bounds: Bounds) -> Self {
-        let mut fields: Vec<(FieldId, &super::super::columns::Field)> = (0..).zip(view.columns.fields()).collect();
-        fields.retain(|(id, field)| {
-            holds_for_field(filter, &view.measurement, &field.name)
-                && view.runs.iter().any(|run| run.column(*id as usize).is_some())
-        });
+    /// Reads what a scan wants of a table: `None` if there is nothing.
+    pub(super) async fn read(view: &TableView, filter: &IdentityFilter, bounds: Bounds) -> Result<Option<Self>> {
+        let measurement = &view.table.measurement;
+        let mut fields: Vec<(FieldId, &Field)> = (0..).zip(view.columns.fields()).collect();
+        fields.retain(|(_, field)| holds_for_field(filter, measurement, &field.name));
         fields.sort_by(|left, right| left.1.name.cmp(&right.1.name));
-        let fields = fields
-            .into_iter()
-            .map(|(id, field)| PlannedField {
-                name: field.name.clone(),
-                column_type: field.column_type,
-                columns: FieldColumns::new(&view.runs, id as usize),
-            })
-            .collect();
+        if fields.is_empty() {
+            return Ok(None);
+        }
+
+        // Series of files become known first, so that the order has them all.
+        let files = view.files_within(bounds).await?;
+        let selection = Selection::new(view.table.series_order(), measurement, filter);
+        let ids: Vec<FieldId> = fields.iter().map(|(id, _)| *id).collect();
+        let wanted = |series: SeriesId| selection.place(series).is_some();
+        let mut runs = view.read_files(&files, &wanted, bounds, &ids).await?;
+        runs.extend(view.runs.iter().cloned());
+
         let mut plan = TablePlan {
-            measurement: view.measurement,
-            order: view.series,
+            measurement: measurement.clone(),
+            order: Arc::clone(&selection.order),
             series: Vec::new(),
-            fields,
+            fields: Vec::new(),
             merged: MergedRows::default(),
         };
-        plan.merge(&view.runs, filter, bounds);
-        plan
+        plan.merge(&runs, &selection, filter, bounds);
+        for (id, field) in fields {
+            if runs.iter().any(|run| run.column(id as usize).is_some()) {
+                let columns = FieldColumns::new(&runs, id as usize);
+                plan.fields.push(PlannedField { name: field.name.clone(), column_type: field.column_type, columns });
+            }
+        }
+        Ok((!plan.series.is_empty() && !plan.fields.is_empty()).then_some(plan))
     }
 
     /// The tags of a series.
@@ -103,23 +139,12 @@ impl TablePlan {
         }
     }
 
-    /// Finds the series that are asked for and merges their rows, series after series.
-    fn merge(&mut self, runs: &[Arc<Run>], filter: &IdentityFilter, bounds: Bounds) {
-        const NOT_WANTED: u32 = u32::MAX;
-        let mut place_of = vec![NOT_WANTED; self.order.sorted.len()];
-        for (place, one) in self.order.sorted.iter().enumerate() {
-            let group = &self.order.groups[one.group as usize];
-            if filter.of_series.is_empty() || holds(&filter.of_series, &self.measurement, "", group, one.row) {
-                place_of[one.series as usize] = place as u32;
-            }
-        }
+    /// Merges the rows of the series that are asked for, series after series.
+    fn merge(&mut self, runs: &[Arc<Run>], selection: &Selection, filter: &IdentityFilter, bounds: Bounds) {
         let mut parts: Vec<(u32, Part)> = Vec::new();
         for (run_index, run) in runs.iter().enumerate() {
             for rows in &run.series {
-                let place = place_of[rows.series as usize];
-                if place == NOT_WANTED {
-                    continue;
-                }
+                let Some(place) = selection.place(rows.series) else { continue };
                 let within = run.rows_within(*rows, bounds.start_ns, bounds.stop_ns);
                 if !within.is_empty() {
                     let rows = SeriesRows { series: rows.series, start: within.start, end: within.end };
@@ -133,7 +158,7 @@ impl TablePlan {
             of_series.clear();
             of_series.extend(same.iter().map(|(_, part)| *part));
             let start = self.merged.times.len();
-            self.merged.add_series(runs, &mut of_series);
+            self.merged.add_points(runs, &mut of_series);
             if !filter.of_time.is_empty() {
                 self.merged.retain(start, |_, time_ns| all_hold_at(&filter.of_time, time_ns));
             }

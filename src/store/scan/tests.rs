@@ -302,7 +302,8 @@ fn kept() -> impl Strategy<Value = Kept> {
     })
 }
 
-/// Points of few series and times, so that versions collide; `_seq` in any order, as several partitions give it.
+/// Records of few series and times, so that versions collide, also within a record; `_seq` in any order, as several
+/// partitions give it.
 pub(crate) fn points(most: usize) -> impl Strategy<Value = Vec<SeqPoint>> {
     let tags = prop::collection::btree_map(
         prop::sample::select(&TAG_KEYS[..]),
@@ -321,18 +322,18 @@ pub(crate) fn points(most: usize) -> impl Strategy<Value = Vec<SeqPoint>> {
     let fields = prop::sample::subsequence(&["f", "g", "h", "i", "u"][..], 1..4)
         .prop_flat_map(move |names| names.into_iter().map(|name| (Just(name), value(name))).collect::<Vec<_>>());
     let point = (prop::sample::select(&["m", "n"][..]), tags, fields, 0i64..20);
-    prop::collection::vec(point, 1..most).prop_flat_map(|points| {
-        let seqs: Vec<i64> = (0..points.len() as i64).collect();
-        (Just(points), Just(seqs).prop_shuffle()).prop_map(|(points, seqs)| {
-            points
-                .into_iter()
-                .zip(seqs)
-                .enumerate()
-                .map(|(offset, ((measurement, tags, fields, time), seq))| {
+    let record = prop::collection::vec(point, 1..3);
+    prop::collection::vec(record, 1..most).prop_flat_map(|records| {
+        let seqs: Vec<i64> = (0..records.len() as i64).collect();
+        (Just(records), Just(seqs).prop_shuffle()).prop_map(|(records, seqs)| {
+            let mut rows = Vec::new();
+            for (offset, (record, seq)) in records.into_iter().zip(seqs).enumerate() {
+                for (measurement, tags, fields, time) in record {
                     let tags: Vec<_> = tags.iter().map(|(key, value)| (*key, *value)).collect();
-                    row(offset as u64, START + seq, measurement, &tags, &fields, START + time)
-                })
-                .collect()
+                    rows.push(row(offset as u64, START + seq, measurement, &tags, &fields, START + time));
+                }
+            }
+            rows
         })
     })
 }

@@ -1,0 +1,84 @@
+//! A data file as the store knows it without opening it: path, rows, ranges; and, once asked for, its footer and series.
+//!
+//! Made from an `add` action of the table's log, shared by `Arc` between the table and the scans that pinned it. What was
+//! read once (footer, series) is kept, so that a scan begins with the pages that it wants.
+
+use std::sync::Arc;
+
+use parquet::arrow::arrow_reader::ArrowReaderMetadata;
+use serde::{Deserialize, Serialize};
+use tokio::sync::OnceCell;
+
+use super::super::run::SeriesRows;
+use super::names::{TIME, TIME_NS};
+
+/// How the names of files begin that hold only rows newer than all that their series had in files before, each point once:
+/// nothing in them has to be merged with each other.
+pub(crate) const IN_ORDER: &str = "in-order-";
+/// How the names of the other files begin.
+pub(crate) const LATE: &str = "late-";
+
+/// A file of a table.
+#[derive(Debug)]
+pub(crate) struct DataFile {
+    /// Relative to the table's directory.
+    pub(crate) path: String,
+    /// In bytes.
+    pub(crate) size: u64,
+    /// How many rows it has; 0 if its statistics do not say.
+    pub(crate) rows: u64,
+    /// The least and the greatest time in it, in nanoseconds; at least as wide as in truth.
+    pub(crate) times: (i64, i64),
+    /// No point stands in two of its rows.
+    pub(crate) in_order: bool,
+    /// Every time is a whole number of microseconds.
+    pub(crate) whole_microseconds: bool,
+    /// The footer.
+    pub(crate) footer: OnceCell<ArrowReaderMetadata>,
+    /// The series, in the order of the rows.
+    pub(crate) series: OnceCell<Arc<Vec<SeriesRows>>>,
+}
+
+/// The statistics of an `add` action (Delta protocol, "Per-file Statistics").
+#[derive(Debug, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub(crate) struct FileStats {
+    pub(crate) num_records: u64,
+    pub(crate) min_values: serde_json::Map<String, serde_json::Value>,
+    pub(crate) max_values: serde_json::Map<String, serde_json::Value>,
+    pub(crate) null_count: serde_json::Map<String, serde_json::Value>,
+}
+
+impl DataFile {
+    /// The file of an `add` action.
+    pub(crate) fn new(path: String, size: u64, stats: Option<&str>) -> Self {
+        let stats: FileStats = stats.and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default();
+        let name = path.rsplit('/').next().unwrap_or(&path);
+        let in_order = name.starts_with(IN_ORDER);
+        let micros = |values: &serde_json::Map<String, serde_json::Value>| {
+            let text = values.get(TIME)?.as_str()?;
+            Some(chrono::DateTime::parse_from_rfc3339(text).ok()?.timestamp_micros())
+        };
+        // A writer may have cut times to milliseconds: the last one is a millisecond wide.
+        let first = micros(&stats.min_values).and_then(|micros| micros.checked_mul(1_000)).unwrap_or(i64::MIN);
+        let last = micros(&stats.max_values)
+            .and_then(|micros| micros.checked_mul(1_000)?.checked_add(999_999))
+            .unwrap_or(i64::MAX);
+        let most_ns = stats.max_values.get(TIME_NS).and_then(serde_json::Value::as_i64);
+        DataFile {
+            size,
+            rows: stats.num_records,
+            times: (first, last),
+            in_order,
+            whole_microseconds: most_ns == Some(0),
+            footer: OnceCell::new(),
+            series: OnceCell::new(),
+            path,
+        }
+    }
+
+    /// Whether it may have rows with `start_ns <= time < stop_ns`.
+    pub(crate) fn may_hold(&self, start_ns: i64, stop_ns: i64) -> bool {
+        self.times.0 < stop_ns && self.times.1 >= start_ns
+    }
+}

@@ -1,0 +1,251 @@
+//! The local file system as an object store that says "done" after fsync, and never before.
+//!
+//! Handed to deltalake for its log and used for data files. The crate's own `LocalFileSystem` never syncs: a crash may leave
+//! an empty `N.json`, which bricks a table. Here each put writes a temporary file, syncs it, links or renames it, and
+//! syncs the directory and those it had to make. Reads and lists are the inner store's. A temporary file has a name that
+//! lists pass over (`name#1-2`), so what a crash leaves is never read.
+
+use std::fmt;
+use std::fs::{self, File};
+use std::io::{self, Write};
+use std::ops::Range;
+use std::path::{Path as FilePath, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use futures::future::BoxFuture;
+use futures::stream::BoxStream;
+use object_store::local::LocalFileSystem;
+use object_store::path::Path;
+use object_store::{
+    CopyOptions, Error, GetOptions, GetResult, ListResult, MultipartUpload, ObjectMeta, ObjectStore, PutMode,
+    PutMultipartOptions, PutOptions, PutPayload, PutResult, Result, UploadPart,
+};
+
+const NAME: &str = "durable files";
+
+/// A local file system whose writes are synced.
+#[derive(Clone, Debug)]
+pub(crate) struct DurableFiles {
+    inner: Arc<LocalFileSystem>,
+    uploads: Arc<AtomicU64>,
+}
+
+impl DurableFiles {
+    /// The whole file system; paths are absolute, without the first slash.
+    pub(crate) fn new() -> Self {
+        DurableFiles { inner: Arc::new(LocalFileSystem::new()), uploads: Arc::default() }
+    }
+
+    fn temporary_name(&self, path: &FilePath) -> PathBuf {
+        // Digits after `#` mark a staged upload to the inner store, which then does not list it.
+        let number = self.uploads.fetch_add(1, Ordering::Relaxed);
+        let mut name = path.as_os_str().to_owned();
+        name.push(format!("#{}{number:09}", std::process::id()));
+        PathBuf::from(name)
+    }
+}
+
+impl fmt::Display for DurableFiles {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(NAME)
+    }
+}
+
+#[async_trait]
+impl ObjectStore for DurableFiles {
+    async fn put_opts(&self, location: &Path, payload: PutPayload, options: PutOptions) -> Result<PutResult> {
+        let path = self.inner.path_to_filesystem(location)?;
+        let temporary = self.temporary_name(&path);
+        let create = match options.mode {
+            PutMode::Create => true,
+            PutMode::Overwrite => false,
+            PutMode::Update(_) => {
+                return Err(Error::NotImplemented { operation: "update".into(), implementer: NAME.into() });
+            }
+        };
+        blocking(move || put(&path, &temporary, &payload, create).map_err(|error| io_error(&path, error))).await?;
+        Ok(PutResult { e_tag: None, version: None })
+    }
+
+    async fn put_multipart_opts(&self, location: &Path, _: PutMultipartOptions) -> Result<Box<dyn MultipartUpload>> {
+        Ok(Box::new(Upload { store: self.clone(), location: location.clone(), parts: Vec::new() }))
+    }
+
+    async fn get_opts(&self, location: &Path, options: GetOptions) -> Result<GetResult> {
+        self.inner.get_opts(location, options).await
+    }
+
+    async fn get_ranges(&self, location: &Path, ranges: &[Range<u64>]) -> Result<Vec<Bytes>> {
+        self.inner.get_ranges(location, ranges).await
+    }
+
+    fn delete_stream(&self, locations: BoxStream<'static, Result<Path>>) -> BoxStream<'static, Result<Path>> {
+        // A delete that a crash undoes leaves a file that nothing names: harmless, so it is not synced.
+        self.inner.delete_stream(locations)
+    }
+
+    fn list(&self, prefix: Option<&Path>) -> BoxStream<'static, Result<ObjectMeta>> {
+        self.inner.list(prefix)
+    }
+
+    fn list_with_offset(&self, prefix: Option<&Path>, offset: &Path) -> BoxStream<'static, Result<ObjectMeta>> {
+        self.inner.list_with_offset(prefix, offset)
+    }
+
+    async fn list_with_delimiter(&self, prefix: Option<&Path>) -> Result<ListResult> {
+        self.inner.list_with_delimiter(prefix).await
+    }
+
+    async fn copy_opts(&self, from: &Path, to: &Path, options: CopyOptions) -> Result<()> {
+        self.inner.copy_opts(from, to, options).await?;
+        let path = self.inner.path_to_filesystem(to)?;
+        blocking(move || sync_file_and_parent(&path).map_err(|error| io_error(&path, error))).await
+    }
+}
+
+/// Parts are kept in memory and written as one: what goes this way (checkpoints) is small.
+#[derive(Debug)]
+struct Upload {
+    store: DurableFiles,
+    location: Path,
+    parts: Vec<PutPayload>,
+}
+
+#[async_trait]
+impl MultipartUpload for Upload {
+    fn put_part(&mut self, data: PutPayload) -> UploadPart {
+        self.parts.push(data);
+        let done: BoxFuture<'static, Result<()>> = Box::pin(async { Ok(()) });
+        done
+    }
+
+    async fn complete(&mut self) -> Result<PutResult> {
+        let parts = std::mem::take(&mut self.parts);
+        let payload = parts.iter().flat_map(|part| part.iter().cloned()).collect::<PutPayload>();
+        self.store.put_opts(&self.location, payload, PutOptions::default()).await
+    }
+
+    async fn abort(&mut self) -> Result<()> {
+        self.parts.clear();
+        Ok(())
+    }
+}
+
+/// Runs blocking work away from the runtime's threads, where there is a runtime.
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
+    match tokio::runtime::Handle::try_current() {
+        Ok(runtime) => match runtime.spawn_blocking(work).await {
+            Ok(result) => result,
+            Err(error) => Err(Error::Generic { store: NAME, source: error.into() }),
+        },
+        Err(_) => work(),
+    }
+}
+
+fn io_error(path: &FilePath, error: io::Error) -> Error {
+    let path = path.display().to_string();
+    match error.kind() {
+        io::ErrorKind::AlreadyExists => Error::AlreadyExists { path, source: error.into() },
+        io::ErrorKind::NotFound => Error::NotFound { path, source: error.into() },
+        _ => Error::Generic { store: NAME, source: format!("{path}: {error}").into() },
+    }
+}
+
+/// Writes a file whole, or not at all. An error after the name was made leaves it unknown whether it would survive a crash.
+fn put(path: &FilePath, temporary: &FilePath, payload: &PutPayload, create: bool) -> io::Result<()> {
+    let parent = path.parent().unwrap_or(FilePath::new("/"));
+    make_directories(parent)?;
+    let written = write_synced(temporary, payload)
+        .and_then(|()| if create { fs::hard_link(temporary, path) } else { fs::rename(temporary, path) });
+    if create || written.is_err() {
+        // The link stays; the temporary name is of no use any more.
+        let _ = fs::remove_file(temporary);
+    }
+    written?;
+    File::open(parent)?.sync_all()
+}
+
+fn write_synced(path: &FilePath, payload: &PutPayload) -> io::Result<()> {
+    let mut file = File::create(path)?;
+    for part in payload {
+        file.write_all(part)?;
+    }
+    file.sync_all()
+}
+
+/// Makes a directory and its missing parents, and syncs each directory that got a new entry.
+fn make_directories(directory: &FilePath) -> io::Result<()> {
+    if directory.is_dir() {
+        return Ok(());
+    }
+    let parent = directory.parent().ok_or(io::ErrorKind::NotFound)?;
+    make_directories(parent)?;
+    match fs::create_dir(directory) {
+        // Another writer made it at the same time.
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+        Err(error) => Err(error),
+        Ok(()) => File::open(parent)?.sync_all(),
+    }
+}
+
+fn sync_file_and_parent(path: &FilePath) -> io::Result<()> {
+    File::open(path)?.sync_all()?;
+    File::open(path.parent().unwrap_or(FilePath::new("/")))?.sync_all()
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use futures::TryStreamExt;
+    use futures::executor::block_on;
+    use object_store::ObjectStoreExt;
+
+    use super::*;
+
+    fn location(directory: &tempfile::TempDir, name: &str) -> Path {
+        Path::from_absolute_path(directory.path().join(name)).unwrap()
+    }
+
+    #[test]
+    fn puts_make_their_directories_and_create_only_once() {
+        let directory = tempfile::tempdir().unwrap();
+        let store = DurableFiles::new();
+        let path = location(&directory, "a/b/file.json");
+        let create = PutOptions { mode: PutMode::Create, ..Default::default() };
+        block_on(store.put_opts(&path, "one".into(), create.clone())).unwrap();
+        let second = block_on(store.put_opts(&path, "two".into(), create)).unwrap_err();
+        assert!(matches!(second, Error::AlreadyExists { .. }), "{second}");
+        block_on(store.put(&path, "three".into())).unwrap();
+        assert_eq!(fs::read(directory.path().join("a/b/file.json")).unwrap(), b"three");
+        let names: Vec<_> =
+            fs::read_dir(directory.path().join("a/b")).unwrap().map(|it| it.unwrap().file_name()).collect();
+        assert_eq!(names, ["file.json"], "temporary files stay");
+    }
+
+    #[test]
+    fn what_a_crash_leaves_is_not_listed() {
+        let directory = tempfile::tempdir().unwrap();
+        let store = DurableFiles::new();
+        let path = directory.path().join("file.json");
+        fs::write(store.temporary_name(&path), "torn").unwrap();
+        let root = Path::from_absolute_path(directory.path()).unwrap();
+        let listed: Vec<_> = block_on(store.list(Some(&root)).try_collect()).unwrap();
+        assert_eq!(listed, []);
+    }
+
+    #[test]
+    fn uploads_in_parts_become_one_file() {
+        let directory = tempfile::tempdir().unwrap();
+        let store = DurableFiles::new();
+        let path = location(&directory, "parts");
+        let mut upload = block_on(store.put_multipart(&path)).unwrap();
+        block_on(upload.put_part("ab".into())).unwrap();
+        block_on(upload.put_part("cd".into())).unwrap();
+        block_on(upload.complete()).unwrap();
+        assert_eq!(fs::read(directory.path().join("parts")).unwrap(), b"abcd");
+    }
+}

@@ -1,0 +1,261 @@
+//! Writing a table's rows to files: merge, sort, Parquet, one Delta commit with the positions of the sources.
+//!
+//! Called by `Store::flush`. Rows stay visible in memory until the commit is durable, then they are in files, in one step. A
+//! crash, or an error, before the commit leaves files that nothing names and rows that the log still has.
+
+use std::cmp::Ordering;
+use std::sync::Arc;
+
+use futures::{StreamExt, TryStreamExt};
+use object_store::{ObjectStoreExt, PutPayload};
+
+use super::super::merge::consolidate;
+use super::super::series::{SeriesId, Tags};
+use super::super::table::{Table, TakenRows};
+use super::FileList;
+use super::data_file::DataFile;
+use super::log::{Committed, SourcePositions, TableLog, TableState};
+use super::schema::TableSchema;
+use super::writer::{FlushRows, NewFile, make_files};
+use crate::error::{Error, Result};
+use crate::table::ColumnType;
+
+/// How often a commit is tried again after others have committed first.
+const MAX_RETRIES: usize = 10;
+
+/// Files that are put at once.
+const PUTS_AT_ONCE: usize = 4;
+
+/// The right to write a table's files.
+pub(crate) struct Writer {
+    log: TableLog,
+    /// What the log says, as far as this process knows; `None` before it is read, and after a commit of which it is not
+    /// known whether it happened.
+    known: Option<Known>,
+}
+
+/// The state of the log after our last commit.
+struct Known {
+    /// `None` while there is no table.
+    version: Option<u64>,
+    schema: TableSchema,
+    positions: SourcePositions,
+}
+
+/// What a flush of a table did.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct TableFlush {
+    pub(crate) rows: usize,
+    pub(crate) files: usize,
+    /// Bytes of memory that it freed.
+    pub(crate) freed: usize,
+}
+
+impl Writer {
+    pub(crate) fn new(log: TableLog) -> Self {
+        Writer { log, known: None }
+    }
+
+    /// Reads the log.
+    pub(crate) async fn load(&mut self) -> Result<Option<TableState>> {
+        let state = self.log.load().await?;
+        self.known = Some(match &state {
+            Some(state) => {
+                Known { version: Some(state.version), schema: state.schema.clone(), positions: state.positions.clone() }
+            }
+            None => Known { version: None, schema: TableSchema::default(), positions: SourcePositions::new() },
+        });
+        Ok(state)
+    }
+}
+
+impl Table {
+    /// Writes all rows in memory to files. `applied` was read before this call: every row below is in the table.
+    ///
+    /// Errors: `Unavailable` when the disk refuses (the rows stay in memory, and a later flush writes them), `Conflict` when
+    /// another process writes the same rows.
+    pub(crate) async fn flush_to_files(&self, applied: &SourcePositions, now_ns: i64) -> Result<TableFlush> {
+        let mut writer = self.files.writer.lock().await;
+        let Some(taken) = self.take_rows()? else { return Ok(TableFlush::default()) };
+        let flushed = self.write_rows(&mut writer, taken, applied, now_ns).await;
+        flushed.map_err(|error| error.context(format!("measurement {}", self.measurement)))
+    }
+
+    async fn write_rows(
+        &self,
+        writer: &mut Writer,
+        taken: TakenRows,
+        applied: &SourcePositions,
+        now_ns: i64,
+    ) -> Result<TableFlush> {
+        let schema = self.prepare_schema(writer, &taken).await?;
+        let newest: Vec<(SeriesId, i64)> = newest_times(&taken);
+        let shared = schema.clone();
+        let files = blocking(move || make_files(&sort_for_files(taken, &shared)?, &shared, now_ns / 1_000_000)).await?;
+        let rows = files.iter().map(|file| file.file.rows as usize).sum();
+        let (adds, added) = self.put(files).await?;
+
+        let positions = advanced(&known(writer)?.positions, applied);
+        for _ in 0..MAX_RETRIES {
+            let version = known(writer)?.version.map_or(0, |version| version + 1);
+            match writer.log.append(version, adds.clone(), &positions).await {
+                Ok(Committed::Done) => {
+                    if let Some(known) = &mut writer.known {
+                        known.version = Some(version);
+                        known.positions = positions.clone();
+                    }
+                    let mut list = FileList { schema, files: self.file_list().files.clone() };
+                    list.files.extend(added.iter().cloned());
+                    let freed = self.finish_flush(Arc::new(list), &positions, newest.into_iter());
+                    writer.log.checkpoint_if_due(version).await;
+                    return Ok(TableFlush { rows, files: added.len(), freed });
+                }
+                Ok(Committed::VersionTaken) => self.follow_others(writer).await?,
+                Err(error) => {
+                    // Whether it happened is for the log to say, when it can be read again.
+                    writer.known = None;
+                    return Err(error);
+                }
+            }
+        }
+        Err(Error::unavailable("other writers of the table leave no version free"))
+    }
+
+    /// Makes the table if there is none, and gives it the columns of the rows; a commit of its own.
+    async fn prepare_schema(&self, writer: &mut Writer, taken: &TakenRows) -> Result<TableSchema> {
+        if writer.known.is_none()
+            && let Some(state) = writer.load().await?
+        {
+            let positions = state.positions.clone();
+            self.set_files(Arc::new(keeping_what_is_read(state, &self.file_list())), &positions);
+        }
+        for _ in 0..MAX_RETRIES {
+            let known = known(writer)?;
+            let mut schema = known.schema.clone();
+            if !schema.extend(&taken.columns) && known.version.is_some() {
+                return Ok(schema);
+            }
+            let committed = match known.version {
+                None => writer.log.create(&schema).await,
+                Some(version) => writer.log.change_schema(version + 1, &schema, &known.positions).await,
+            };
+            match committed {
+                Ok(Committed::Done) => {
+                    if let Some(known) = &mut writer.known {
+                        known.version = Some(known.version.map_or(0, |version| version + 1));
+                        known.schema = schema.clone();
+                    }
+                    return Ok(schema);
+                }
+                Ok(Committed::VersionTaken) => self.follow_others(writer).await?,
+                Err(error) => {
+                    writer.known = None;
+                    return Err(error);
+                }
+            }
+        }
+        Err(Error::unavailable("other writers of the table leave no version free"))
+    }
+
+    /// Takes over what others have committed. If it moved our sources, another process does our work: this one is fenced.
+    async fn follow_others(&self, writer: &mut Writer) -> Result<()> {
+        let expected = known(writer)?.positions.clone();
+        let state = writer.load().await?.ok_or_else(|| Error::unavailable("the table has gone"))?;
+        if state.positions != expected {
+            writer.known = None;
+            return Err(Error::conflict("another process has written rows of the same sources")
+                .with_hint("only one sink may fill a bucket"));
+        }
+        let positions = state.positions.clone();
+        self.set_files(Arc::new(keeping_what_is_read(state, &self.file_list())), &positions);
+        Ok(())
+    }
+
+    async fn put(&self, files: Vec<NewFile>) -> Result<(Vec<deltalake::kernel::Add>, Vec<Arc<DataFile>>)> {
+        let reader = &self.files.reader;
+        let put = |file: NewFile| async move {
+            let path = reader.path(&file.file);
+            reader
+                .store
+                .put(&path, PutPayload::from(file.bytes))
+                .await
+                .map_err(|error| Error::unavailable(format!("writing {path}: {error}")))?;
+            Ok::<_, Error>((file.add, Arc::new(file.file)))
+        };
+        let done: Vec<_> = futures::stream::iter(files).map(put).buffered(PUTS_AT_ONCE).try_collect().await?;
+        Ok(done.into_iter().unzip())
+    }
+}
+
+fn known(writer: &Writer) -> Result<&Known> {
+    writer.known.as_ref().ok_or_else(|| Error::internal("the log of the table was not read"))
+}
+
+/// The files of a log; those that were known keep what was read of them.
+fn keeping_what_is_read(state: TableState, earlier: &FileList) -> FileList {
+    let mut list = FileList::from(state);
+    for file in &mut list.files {
+        if let Some(same) = earlier.files.iter().find(|known| known.path == file.path) {
+            *file = Arc::clone(same);
+        }
+    }
+    list
+}
+
+fn advanced(known: &SourcePositions, applied: &SourcePositions) -> SourcePositions {
+    let mut positions = known.clone();
+    for (source, offset) in applied {
+        let position = positions.entry(source.clone()).or_default();
+        *position = (*offset).max(*position);
+    }
+    positions
+}
+
+/// The newest time of each series.
+fn newest_times(taken: &TakenRows) -> Vec<(SeriesId, i64)> {
+    let of_run = |run: &Arc<super::super::run::Run>| {
+        run.series.iter().map(|rows| (rows.series, run.time[rows.end as usize - 1])).collect::<Vec<_>>()
+    };
+    taken.runs.iter().flat_map(of_run).collect()
+}
+
+/// Merges the runs of a flush, series in the order of files: by each tag of the schema in turn, absent ones last, so that
+/// files from before a tag was known are in order too.
+fn sort_for_files(taken: TakenRows, schema: &TableSchema) -> Result<FlushRows> {
+    let TakenRows { columns, runs, mut series } = taken;
+    series.sort_by(|left, right| compare_in_files(&left.1, &right.1, schema));
+    let types: Vec<Option<ColumnType>> = columns
+        .fields()
+        .iter()
+        .enumerate()
+        .map(|(place, field)| runs.iter().any(|run| run.column(place).is_some()).then_some(field.column_type))
+        .collect();
+    let order: Vec<SeriesId> = series.iter().map(|one| one.0).collect();
+    let run = consolidate(&runs, &order, &types)?;
+    let (tags, stored_until) = series.into_iter().map(|(_, tags, until)| (tags, until)).unzip();
+    Ok(FlushRows { run, tags, stored_until, columns })
+}
+
+fn compare_in_files(left: &Tags, right: &Tags, schema: &TableSchema) -> Ordering {
+    let value = |tags: &Tags, key: &str| tags.iter().find(|(own, _)| &**own == key).map(|(_, value)| value.clone());
+    for tag in &schema.tags {
+        let by_tag = match (value(left, &tag.name), value(right, &tag.name)) {
+            (Some(left), Some(right)) => left.cmp(&right),
+            (Some(_), None) => Ordering::Less,
+            (None, Some(_)) => Ordering::Greater,
+            (None, None) => Ordering::Equal,
+        };
+        if by_tag.is_ne() {
+            return by_tag;
+        }
+    }
+    Ordering::Equal
+}
+
+/// Runs work that takes the processor for long away from the runtime's threads.
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(result) => result,
+        Err(error) => Err(Error::internal(format!("writing files: {error}"))),
+    }
+}

@@ -1,0 +1,451 @@
+//! Files of a bucket: they hold what was applied, whatever the order of flushes, restarts and replays; and their layout is
+//! the one that others rely on.
+
+#![allow(clippy::unwrap_used)]
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use proptest::prelude::*;
+use tempfile::TempDir;
+
+use super::super::scan::tests::points;
+use super::super::testing::{Cell, Oracle, PlainTable, START, always, open_store, partition, read_all, row};
+use super::super::{FlushReport, NewBucket, SeqPoint, SourcePartition, Store, StoreOptions};
+use crate::clock::ManualClock;
+use crate::error::ErrorKind;
+use crate::point::FieldValue::{self, Float, Int, UInt};
+use crate::table::scan::{Bounds, PushOp, SourceRef};
+
+/// A bucket `b`, fed by the topic `b`, in a store that can be closed and opened again.
+struct Bench {
+    directory: TempDir,
+    clock: Arc<ManualClock>,
+    store: Option<Store>,
+    bucket: Arc<str>,
+}
+
+impl Bench {
+    async fn new() -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let clock = Arc::new(ManualClock::new(START));
+        let store = open_store(directory.path(), StoreOptions::default(), Arc::clone(&clock)).await;
+        let bucket = store.create_bucket(NewBucket::named("b")).unwrap().id;
+        Bench { directory, clock, store: Some(store), bucket }
+    }
+
+    fn store(&self) -> &Store {
+        self.store.as_ref().unwrap()
+    }
+
+    /// Stops without a word, as a kill does: what was not flushed is gone.
+    async fn reopen(&mut self) {
+        self.store = None;
+        self.store = Some(open_store(self.directory.path(), StoreOptions::default(), Arc::clone(&self.clock)).await);
+    }
+
+    fn apply(&self, source: &SourcePartition, rows: &[SeqPoint]) {
+        assert_eq!(self.store().apply(&self.bucket, source, rows).unwrap(), []);
+        if let Some(last) = rows.last() {
+            self.store().advance(source, last.offset + 1);
+        }
+    }
+
+    async fn read(&self, bounds: Bounds, ops: &[PushOp]) -> Vec<PlainTable> {
+        let source = SourceRef { bucket: self.bucket.clone(), bounds };
+        read_all(self.store().offer(&source, ops, usize::MAX).unwrap()).await
+    }
+
+    fn table_directory(&self, measurement: &str) -> PathBuf {
+        self.directory.path().join("buckets").join(&*self.bucket).join(measurement)
+    }
+}
+
+fn files_below(directory: &Path, suffix: &str) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(directory).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            found.extend(files_below(&path, suffix));
+        } else if path.to_string_lossy().ends_with(suffix) {
+            found.push(path);
+        }
+    }
+    found.sort();
+    found
+}
+
+fn values(tables: &[PlainTable]) -> Vec<Cell> {
+    tables.iter().flat_map(|table| table.rows.iter().map(|row| row[3].clone())).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rows_survive_a_restart_once_they_are_flushed() {
+    let mut bench = Bench::new().await;
+    let source = partition("b", 0);
+    let rows = [
+        row(
+            0,
+            START,
+            "gen/Data",
+            &[("generatorID", "g 1")],
+            &[("fuel", Float(-0.0)), ("u", UInt(u64::MAX))],
+            START - 1,
+        ),
+        row(1, START + 1, "gen/Data", &[], &[("ok", FieldValue::Bool(true)), ("s", FieldValue::String("é".into()))], 7),
+        row(2, START + 2, "gen/Data", &[("zone", "z")], &[("n", Int(i64::MIN))], i64::MIN + 2),
+    ];
+    bench.apply(&source, &rows);
+    assert_eq!(bench.store().low_water(&source), Some(0));
+    let report = bench.store().flush_all().await.unwrap();
+    // Three days: one file for each.
+    assert_eq!(report, FlushReport { tables: 1, rows: 3, files: 3 });
+    assert_eq!(bench.store().low_water(&source), Some(3));
+    assert_eq!(bench.store().memory_used(), 0);
+
+    let mut oracle = Oracle::default();
+    rows.iter().for_each(|row| oracle.add(row));
+    let everything = Bounds { start_ns: i64::MIN, stop_ns: i64::MAX };
+    let expected = oracle.long(everything, |_, _, _, _| true);
+    assert_eq!(bench.read(everything, &[]).await, expected);
+    bench.reopen().await;
+    assert_eq!(bench.read(everything, &[]).await, expected);
+    assert_eq!(bench.read(everything, &[PushOp::PivotWide]).await, oracle.wide(everything, |_, _, _, _| true));
+}
+
+/// After a restart the sink begins again at its low-water; what a table has in files already is passed over.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_replay_adds_nothing_to_a_table_that_has_it() {
+    let mut bench = Bench::new().await;
+    let source = partition("b", 0);
+    let rows: Vec<SeqPoint> =
+        (0..4).map(|i| row(i, START + i as i64, "m", &[], &[("x", Int(i as i64))], START + i as i64)).collect();
+    bench.apply(&source, &rows[..2]);
+    bench.store().flush_all().await.unwrap();
+    bench.apply(&source, &rows[2..]);
+    bench.reopen().await;
+    assert_eq!(bench.store().low_water(&source), None);
+    bench.apply(&source, &rows);
+    // Only the two rows that were not flushed are in memory now.
+    assert_eq!(bench.store().flush_all().await.unwrap().rows, 2);
+    assert_eq!(values(&bench.read(always(), &[]).await), [0, 1, 2, 3].map(Cell::Int));
+}
+
+/// A version that arrives late, with a `_seq` between two that are stored already, wins only where it is the newest.
+#[tokio::test(flavor = "multi_thread")]
+async fn versions_are_merged_per_field_across_memory_and_files() {
+    let bench = Bench::new().await;
+    let (first, second) = (partition("b", 0), partition("b", 1));
+    bench.apply(&first, &[row(0, 1, "m", &[], &[("a", Int(1)), ("b", Int(1))], 9)]);
+    bench.apply(&first, &[row(1, 3, "m", &[], &[("b", Int(3))], 9)]);
+    bench.store().flush_all().await.unwrap();
+    bench.apply(&second, &[row(0, 2, "m", &[], &[("a", Int(2)), ("b", Int(2)), ("c", Int(2))], 9)]);
+    assert_eq!(values(&bench.read(always(), &[]).await), [2, 3, 2].map(Cell::Int));
+    bench.store().flush_all().await.unwrap();
+    assert_eq!(values(&bench.read(always(), &[]).await), [2, 3, 2].map(Cell::Int));
+}
+
+/// What others read: a Delta table of protocol 1/2 with the documented columns, partitioned by day, sorted, with the
+/// positions of the sources in each commit.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_layout_is_the_documented_one() {
+    let bench = Bench::new().await;
+    let source = partition("b", 3);
+    let rows = [
+        row(5, START + 1, "m", &[("host", "z")], &[("a b", Float(1.5)), ("day", Int(4))], START + 1_234),
+        row(6, START + 2, "m", &[("host", "a")], &[("u", UInt(7))], START + 5_000),
+        row(7, START + 3, "m", &[("host", "z")], &[("a b", Float(2.5))], START),
+    ];
+    bench.apply(&source, &rows);
+    bench.store().flush_all().await.unwrap();
+    let directory = bench.table_directory("m");
+
+    let log = std::fs::read_to_string(directory.join("_delta_log/00000000000000000000.json")).unwrap();
+    let actions: Vec<serde_json::Value> = log.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let protocol = actions.iter().find_map(|action| action.get("protocol")).unwrap();
+    assert_eq!(protocol, &serde_json::json!({"minReaderVersion": 1, "minWriterVersion": 2}));
+    let metadata = actions.iter().find_map(|action| action.get("metaData")).unwrap();
+    assert_eq!(metadata["partitionColumns"], serde_json::json!(["day"]));
+    let schema: serde_json::Value = serde_json::from_str(metadata["schemaString"].as_str().unwrap()).unwrap();
+    let columns: Vec<(&str, &str, &str)> = schema["fields"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|field| {
+            let logical = field["metadata"]["fluxmill.name"].as_str().unwrap_or("");
+            (field["name"].as_str().unwrap(), field["type"].as_str().unwrap(), logical)
+        })
+        .collect();
+    assert_eq!(
+        columns,
+        [
+            ("time", "timestamp", ""),
+            ("time_ns", "short", ""),
+            ("_seq", "long", ""),
+            ("day", "date", ""),
+            ("host", "string", "host"),
+            ("a_b__e977f295", "double", "a b"),
+            ("day__21b3ea6b", "long", "day"),
+            ("u", "decimal(20,0)", "u"),
+        ]
+    );
+
+    let log = std::fs::read_to_string(directory.join("_delta_log/00000000000000000001.json")).unwrap();
+    let actions: Vec<serde_json::Value> = log.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let transaction = actions.iter().find_map(|action| action.get("txn")).unwrap();
+    assert_eq!((&transaction["appId"], &transaction["version"]), (&"fm:b:0:3".into(), &8.into()));
+    let add = actions.iter().find_map(|action| action.get("add")).unwrap();
+    assert_eq!(add["partitionValues"], serde_json::json!({"day": "2026-11-01"}));
+    assert!(add["path"].as_str().unwrap().starts_with("day=2026-11-01/in-order-"), "{add}");
+    let stats: serde_json::Value = serde_json::from_str(add["stats"].as_str().unwrap()).unwrap();
+    assert_eq!(stats["numRecords"], 3);
+    assert_eq!(stats["minValues"]["time"], "2026-11-01T00:00:00.000000Z");
+    assert_eq!(stats["maxValues"]["time"], "2026-11-01T00:00:00.000005Z");
+    assert_eq!(stats["maxValues"]["time_ns"], 234);
+    assert_eq!(stats["nullCount"]["u"], 2);
+
+    let file = std::fs::File::open(&files_below(&directory, ".parquet")[0]).unwrap();
+    let reader = parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder::try_new(file).unwrap().build().unwrap();
+    let batches: Vec<_> = reader.map(Result::unwrap).collect();
+    let shown = arrow::util::pretty::pretty_format_batches(&batches).unwrap().to_string();
+    let expected = "\
++-----------------------------+---------+---------------------+------+---------------+---------------+---+
+| time                        | time_ns | _seq                | host | a_b__e977f295 | day__21b3ea6b | u |
++-----------------------------+---------+---------------------+------+---------------+---------------+---+
+| 2026-11-01T00:00:00.000005Z | 0       | 1793491200000000002 | a    |               |               | 7 |
+| 2026-11-01T00:00:00Z        | 0       | 1793491200000000003 | z    | 2.5           |               |   |
+| 2026-11-01T00:00:00.000001Z | 234     | 1793491200000000001 | z    | 1.5           | 4             |   |
++-----------------------------+---------+---------------------+------+---------------+---------------+---+";
+    assert_eq!(shown, expected);
+}
+
+/// Rows not newer than what their series has in files go to a file of their own kind.
+#[tokio::test(flavor = "multi_thread")]
+async fn late_rows_go_to_late_files() {
+    let bench = Bench::new().await;
+    let source = partition("b", 0);
+    let point = |offset: u64, host: &str, time: i64| {
+        row(offset, START + offset as i64, "m", &[("host", host)], &[("x", Int(offset as i64))], START + time)
+    };
+    bench.apply(&source, &[point(0, "a", 10), point(1, "b", 20)]);
+    bench.store().flush_all().await.unwrap();
+    bench.apply(&source, &[point(2, "a", 10), point(3, "a", 11), point(4, "b", 15), point(5, "c", 1)]);
+    assert_eq!(bench.store().flush_all().await.unwrap().files, 2);
+    let names = files_below(&bench.table_directory("m"), ".parquet");
+    let late = names.iter().filter(|path| path.file_name().unwrap().to_string_lossy().starts_with("late-")).count();
+    assert_eq!((names.len(), late), (3, 1));
+    // The series c was not in files before the first flush of this process, so its old row is in order.
+    assert_eq!(values(&bench.read(always(), &[]).await), [2, 3, 4, 1, 5].map(Cell::Int));
+}
+
+/// A new tag or field is a commit of its own, and files from before go on being read.
+#[tokio::test(flavor = "multi_thread")]
+async fn schemas_grow_while_running() {
+    let mut bench = Bench::new().await;
+    let source = partition("b", 0);
+    let mut oracle = Oracle::default();
+    let rows = [
+        row(0, START, "m", &[("host", "a")], &[("x", Int(1))], START),
+        row(1, START + 1, "m", &[("host", "a"), ("region", "r")], &[("x", Int(2)), ("y", Float(2.0))], START + 1),
+        row(2, START + 2, "m", &[("area", "q")], &[("y", Float(3.0))], START + 2),
+        row(3, START + 3, "m", &[("host", "a")], &[("x", Int(4))], START + 3),
+    ];
+    for one in &rows {
+        oracle.add(one);
+        bench.apply(&source, std::slice::from_ref(one));
+        bench.store().flush_all().await.unwrap();
+        assert_eq!(bench.read(always(), &[]).await, oracle.long(always(), |_, _, _, _| true));
+    }
+    // The table, three schemas, four times rows: the first schema comes with the table.
+    assert_eq!(files_below(&bench.table_directory("m").join("_delta_log"), ".json").len(), 7);
+    bench.reopen().await;
+    assert_eq!(bench.read(always(), &[]).await, oracle.long(always(), |_, _, _, _| true));
+}
+
+/// What a crash between Parquet and commit leaves, and what one within a write leaves, is never read.
+#[tokio::test(flavor = "multi_thread")]
+async fn leftovers_of_a_crash_are_not_read() {
+    let mut bench = Bench::new().await;
+    let source = partition("b", 0);
+    bench.apply(&source, &[row(0, START, "m", &[], &[("x", Int(1))], START)]);
+    bench.store().flush_all().await.unwrap();
+    let directory = bench.table_directory("m");
+    let file = files_below(&directory, ".parquet").remove(0);
+    std::fs::copy(&file, file.with_file_name("in-order-0123.parquet")).unwrap();
+    std::fs::write(directory.join("_delta_log/00000000000000000002.json#99000000001"), "{\"add\":{").unwrap();
+    std::fs::write(file.with_file_name("late-0123.parquet#99000000002"), "PAR1").unwrap();
+    bench.reopen().await;
+    assert_eq!(values(&bench.read(always(), &[]).await), [Cell::Int(1)]);
+    bench.apply(&source, &[row(1, START + 1, "m", &[], &[("x", Int(2))], START + 1)]);
+    bench.store().flush_all().await.unwrap();
+    assert_eq!(values(&bench.read(always(), &[]).await), [1, 2].map(Cell::Int));
+}
+
+/// Two processes that fill one bucket from the same source: the one that comes second to a commit stops.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_second_writer_of_the_same_rows_is_fenced() {
+    let bench = Bench::new().await;
+    let source = partition("b", 0);
+    let rows: Vec<SeqPoint> =
+        (0..3).map(|i| row(i, START + i as i64, "m", &[], &[("x", Int(i as i64))], START + i as i64)).collect();
+    bench.apply(&source, &rows[..1]);
+    bench.store().flush_all().await.unwrap();
+
+    // The other one has a catalogue of its own, and the same files.
+    let other_catalogue = tempfile::tempdir().unwrap();
+    copy_catalogue(&bench, other_catalogue.path());
+    let catalogue = Arc::new(crate::catalogue::Catalogue::open(other_catalogue.path()).unwrap());
+    let clock: Arc<ManualClock> = Arc::clone(&bench.clock);
+    let other = Store::open(bench.directory.path(), StoreOptions::default(), catalogue, clock).await.unwrap();
+    other.apply(&bench.bucket, &source, &rows).unwrap();
+    other.advance(&source, 3);
+    other.flush_all().await.unwrap();
+
+    bench.apply(&source, &rows[1..]);
+    let error = bench.store().flush_all().await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Conflict, "{error}");
+    assert_eq!(files_below(&bench.table_directory("m").join("_delta_log"), ".json").len(), 3);
+}
+
+fn copy_catalogue(bench: &Bench, to: &Path) {
+    use crate::catalogue::{Catalogue, Durability, Keyspace};
+    let copy = Catalogue::open(to).unwrap();
+    for keyspace in [Keyspace::Buckets, Keyspace::Columns] {
+        for (key, value) in bench.store().catalogue.list::<serde_json::Value>(keyspace, "").unwrap() {
+            copy.put(keyspace, key, &value, Durability::Synced).unwrap();
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn at_the_limit_of_memory_rows_are_refused_until_a_flush() {
+    let directory = tempfile::tempdir().unwrap();
+    let options = StoreOptions { memory_bytes: 1, ..StoreOptions::default() };
+    let store = open_store(directory.path(), options, Arc::new(ManualClock::new(START))).await;
+    let bucket = store.create_bucket(NewBucket::named("b")).unwrap().id;
+    let source = partition("b", 0);
+    let rows = [row(0, START, "m", &[], &[("x", Int(1))], START)];
+    store.apply(&bucket, &source, &rows).unwrap();
+    assert_eq!(store.apply(&bucket, &source, &rows).unwrap_err().kind(), ErrorKind::ResourceExhausted);
+    assert!(!store.wait_for_memory(std::time::Duration::ZERO).await);
+    // Half of the memory is used, so the table is due although it is young.
+    assert_eq!(store.flush(START).await.unwrap().rows, 1);
+    assert!(store.wait_for_memory(std::time::Duration::ZERO).await);
+    store.apply(&bucket, &source, &rows).unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn tables_are_flushed_by_age_and_by_rows() {
+    let directory = tempfile::tempdir().unwrap();
+    let clock = Arc::new(ManualClock::new(START));
+    let options = StoreOptions { flush_rows: 3, flush_age_ns: 1_000, ..StoreOptions::default() };
+    let store = open_store(directory.path(), options, Arc::clone(&clock)).await;
+    let bucket = store.create_bucket(NewBucket::named("b")).unwrap().id;
+    let source = partition("b", 0);
+    let point = |offset: u64, measurement: &str| {
+        row(offset, START + offset as i64, measurement, &[], &[("x", Int(1))], START + offset as i64)
+    };
+    store.apply(&bucket, &source, &[point(0, "few"), point(1, "many"), point(2, "many"), point(3, "many")]).unwrap();
+    store.advance(&source, 4);
+    assert_eq!(store.flush(START + 999).await.unwrap(), FlushReport { tables: 1, rows: 3, files: 1 });
+    assert_eq!(store.low_water(&source), Some(0), "the row in memory holds the low-water back");
+    assert_eq!(store.flush(START + 1_000).await.unwrap(), FlushReport { tables: 1, rows: 1, files: 1 });
+    assert_eq!(store.low_water(&source), Some(4));
+    assert_eq!(store.flush(START + 9_000).await.unwrap(), FlushReport::default());
+}
+
+/// A hundred commits: a checkpoint is written, and the table opens from it.
+#[tokio::test(flavor = "multi_thread")]
+async fn checkpoints_are_written_and_opened() {
+    let mut bench = Bench::new().await;
+    let source = partition("b", 0);
+    for i in 0..101u64 {
+        bench.apply(&source, &[row(i, START + i as i64, "m", &[], &[("x", Int(i as i64))], START + i as i64)]);
+        bench.store().flush_all().await.unwrap();
+    }
+    let log = bench.table_directory("m").join("_delta_log");
+    assert_eq!(files_below(&log, ".checkpoint.parquet").len(), 1);
+    bench.reopen().await;
+    assert_eq!(values(&bench.read(always(), &[]).await), (0..101).map(Cell::Int).collect::<Vec<_>>());
+}
+
+#[derive(Clone, Debug)]
+enum Step {
+    /// Apply the next records of a partition.
+    Apply(usize, usize),
+    Flush,
+    Reopen,
+}
+
+fn steps() -> impl Strategy<Value = Vec<Step>> {
+    prop::collection::vec(
+        prop_oneof![
+            4 => (0usize..2, 1usize..12).prop_map(|(partition, records)| Step::Apply(partition, records)),
+            2 => Just(Step::Flush),
+            1 => Just(Step::Reopen),
+        ],
+        1..14,
+    )
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(24))]
+
+    /// Any sequence of applies, flushes and kills with a replay from the low-water gives what the log holds, in order.
+    #[test]
+    fn the_bucket_is_the_log_materialised(rows in points(80), steps in steps()) {
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+        runtime.block_on(async {
+            let mut bench = Bench::new().await;
+            let mut oracle = Oracle::default();
+            // Two partitions; each holds every other record, with offsets of its own.
+            let mut logs: [Vec<Vec<SeqPoint>>; 2] = Default::default();
+            for (index, record) in rows.chunk_by(|left, right| left.offset == right.offset).enumerate() {
+                let log = &mut logs[index % 2];
+                let offset = log.len() as u64;
+                log.push(record.iter().cloned().map(|row| SeqPoint { offset, ..row }).collect());
+            }
+            let sources = [partition("b", 0), partition("b", 1)];
+            // What the sink has committed, and how far it is.
+            let mut committed = [0usize; 2];
+            let mut position = [0usize; 2];
+            let mut furthest = [0usize; 2];
+            for step in steps {
+                match step {
+                    Step::Apply(own, records) => {
+                        let end = (position[own] + records).min(logs[own].len());
+                        bench.apply(&sources[own], &logs[own][position[own]..end].concat());
+                        for row in logs[own][furthest[own].min(end)..end].iter().flatten() {
+                            oracle.add(row);
+                        }
+                        position[own] = end;
+                        furthest[own] = furthest[own].max(end);
+                    }
+                    Step::Flush => {
+                        bench.store().flush_all().await.unwrap();
+                        for own in 0..2 {
+                            committed[own] = bench.store().low_water(&sources[own]).map_or(committed[own], |at| at as usize);
+                        }
+                    }
+                    Step::Reopen => {
+                        bench.reopen().await;
+                        for own in 0..2 {
+                            bench.apply(&sources[own], &logs[own][committed[own]..furthest[own]].concat());
+                            bench.store().advance(&sources[own], furthest[own] as u64);
+                        }
+                        position = furthest;
+                    }
+                }
+                let bounds = Bounds { start_ns: START + 3, stop_ns: START + 17 };
+                for bounds in [bounds, always()] {
+                    prop_assert_eq!(bench.read(bounds, &[]).await, oracle.long(bounds, |_, _, _, _| true));
+                    prop_assert_eq!(
+                        bench.read(bounds, &[PushOp::PivotWide]).await,
+                        oracle.wide(bounds, |_, _, _, _| true)
+                    );
+                }
+            }
+            Ok(())
+        })?;
+    }
+}
