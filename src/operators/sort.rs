@@ -69,7 +69,8 @@ impl Sort {
     /// The rows of a chunk of whole tables in their new order; `None` if they are in it already.
     fn order(&self, chunk: &Chunk) -> Option<Vec<u32>> {
         let columns = self.columns.iter().filter_map(|name| chunk.row_array(name));
-        let keys: Vec<SortKey<'_>> = columns.map(|array| SortKey::new(ColumnView::of(array), self.descending)).collect();
+        let keys: Vec<SortKey<'_>> =
+            columns.map(|array| SortKey::new(ColumnView::of(array), self.descending)).collect();
         let mut rows: Vec<u32> = (0..chunk.len as u32).collect();
         let mut moved = false;
         for (_, range) in chunk.tables() {

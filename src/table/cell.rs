@@ -15,8 +15,8 @@ use arrow::array::{
 use arrow::datatypes::{DataType, Float64Type, Int64Type, TimestampNanosecondType, UInt64Type};
 
 use super::ColumnType;
-use super::csv::rfc3339;
 use crate::error::{Error, Result};
+use crate::time::rfc3339;
 
 /// One value of a column, borrowed.
 #[derive(Clone, Copy, Debug, PartialEq)]

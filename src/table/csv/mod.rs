@@ -4,7 +4,6 @@
 //! decides which results there are.
 
 mod read;
-pub(super) mod rfc3339;
 mod write;
 
 pub use read::{read, read_raw};

@@ -8,11 +8,11 @@ use std::sync::Arc;
 
 use csv::StringRecord;
 
-use super::rfc3339;
 use super::{ERROR_LABEL, LEAD_COLUMNS};
 use crate::error::{Error, Result};
 use crate::table::builder::ChunkBuilder;
 use crate::table::{Cell, Chunk, ColumnType, Name, Shape, TableId};
+use crate::time::rfc3339;
 
 /// Reads annotated CSV: results in order, each with its tables.
 ///
