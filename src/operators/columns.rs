@@ -11,7 +11,7 @@ use super::{Operator, Transform};
 use crate::error::{Error, Result};
 use crate::flux::host::RowHosts;
 use crate::flux::value::{Function, Value};
-use crate::table::merge::Target;
+use crate::table::merge::{Duplicates, Target};
 use crate::table::scan::{StreamProps, TableOrder};
 use crate::table::{Chunk, Name, Shape};
 
@@ -237,7 +237,7 @@ impl Transform for Columns {
     }
 
     fn operator(&self, input: &[StreamProps]) -> Result<Box<dyn Operator>> {
-        Ok(rekey::run(&input[0], TableOrder::KeySorted, self.clone()))
+        Ok(rekey::run(&input[0], TableOrder::KeySorted, Duplicates::Merge, self.clone()))
     }
 
     fn gives(&self, input: &[StreamProps]) -> StreamProps {

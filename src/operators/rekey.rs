@@ -51,13 +51,19 @@ fn streams(input: &StreamProps, order: TableOrder) -> bool {
 /// Runs it. Tables whose keys stay are passed on at once, in the order of arrival until the first one whose key changes,
 /// in the order of keys only if that is known to be the order in which they come. An input that is scattered is put in
 /// order first, unless all of its tables are known to be of one shape whose keys stay.
-pub(super) fn run(input: &StreamProps, order: TableOrder, rekeys: impl Rekeys + 'static) -> Box<dyn Operator> {
+pub(super) fn run(
+    input: &StreamProps,
+    order: TableOrder,
+    duplicates: Duplicates,
+    rekeys: impl Rekeys + 'static,
+) -> Box<dyn Operator> {
     let streams = streams(input, order);
     let scattered = streams && input.parts == Parts::Scattered;
     let operator = RekeyOperator {
         rekeys,
         plans: ByShape::default(),
         order,
+        duplicates,
         passes: streams || order == TableOrder::Arrival,
         merger: None,
         waiting: scattered.then(Cluster::default),
@@ -70,6 +76,7 @@ struct RekeyOperator<R> {
     rekeys: R,
     plans: ByShape<Plan>,
     order: TableOrder,
+    duplicates: Duplicates,
     /// Whether tables whose keys stay may be passed on at once.
     passes: bool,
     /// There as soon as a key has changed.
@@ -96,7 +103,7 @@ impl<R: Rekeys> RekeyOperator<R> {
             out.push(project(chunk, &plan.rekeyed.targets, &plan.shape)?);
             return Ok(());
         }
-        let merger = self.merger.get_or_insert_with(|| Merger::new(self.order, Duplicates::Merge));
+        let merger = self.merger.get_or_insert_with(|| Merger::new(self.order, self.duplicates));
         let mapping = *plan.mapping.get_or_insert_with(|| merger.mapping(plan.rekeyed.targets.clone()));
         merger.push(mapping, chunk)
     }

@@ -11,7 +11,7 @@ use arrow::compute::take;
 use super::rekey::{self, Rekeyed, Rekeys};
 use super::{Operator, Transform};
 use crate::error::Result;
-use crate::table::merge::Target;
+use crate::table::merge::{Duplicates, Target};
 use crate::table::scan::{StreamProps, TableOrder};
 use crate::table::{Chunk, ColumnType, KeyBlock, Name, Place, Shape};
 
@@ -30,7 +30,7 @@ impl Transform for Set {
     }
 
     fn operator(&self, input: &[StreamProps]) -> Result<Box<dyn Operator>> {
-        Ok(rekey::run(&input[0], TableOrder::Arrival, self.clone()))
+        Ok(rekey::run(&input[0], TableOrder::Arrival, Duplicates::Merge, self.clone()))
     }
 
     fn gives(&self, input: &[StreamProps]) -> StreamProps {
