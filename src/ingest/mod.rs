@@ -4,11 +4,20 @@
 //! before the log has it.
 
 pub mod accept;
+pub mod dead_letter;
 pub mod decode;
 pub mod filter;
 #[cfg(feature = "mqtt")]
 pub mod mqtt;
 pub mod record;
 pub mod route;
+pub mod sink;
+pub mod write;
+
+pub use accept::Accept;
+#[cfg(feature = "mqtt")]
+pub use mqtt::{MqttOptions, MqttServer};
+pub use sink::{Sink, SinkOptions};
+pub use write::{Written, write_lines};
 #[cfg(test)]
 mod testing;

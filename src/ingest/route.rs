@@ -18,9 +18,7 @@ use crate::point::mapping::{Decoded, FieldSource, Mapping};
 use crate::point::names::Names;
 use crate::point::problem::{Problem, ProblemCode};
 use crate::point::template::{Path, Piece, Template, text_of};
-
-/// How far ahead of its arrival a point's time may lie: one day.
-pub const MAX_AHEAD_NS: i64 = 86_400 * 1_000_000_000;
+use crate::store::MAX_AHEAD_NS;
 
 /// One route.
 #[derive(Clone, Debug)]
@@ -220,7 +218,7 @@ pub fn try_route(routes: &Routes, mqtt_topic: &str, payload: &[u8], arrival_ns: 
         let ahead = point.time_ns > arrival_ns.saturating_add(MAX_AHEAD_NS);
         if ahead {
             let detail = format!("the time {} is more than a day after the arrival", point.time_ns);
-            decoded.problems.push(Problem::new(ProblemCode::TimeOutOfRange, detail));
+            decoded.problems.push(Problem::new(ProblemCode::TooFarAhead, detail));
         }
         !ahead
     });

@@ -7,11 +7,15 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
-use crate::clock::SystemClock;
+use crate::catalogue::Catalogue;
+use crate::clock::{Clock, SystemClock};
 use crate::commitlog::{
     CommitLog, Committed, EmbeddedLog, EmbeddedOptions, Fetched, NewRecord, OffsetRange, Position, Record, TopicInfo,
 };
 use crate::error::{Error, Result};
+use crate::store::{Store, StoreOptions};
+use crate::table::scan::{Bounds, SourceRef};
+use crate::table::{Cell, ColumnView, Place};
 
 /// The embedded log behind a switch.
 pub(crate) struct TestLog {
@@ -118,4 +122,55 @@ impl CommitLog for TestLog {
     async fn close(&self) -> Result<()> {
         self.inner.close().await
     }
+}
+
+/// Opens a store in a directory.
+pub(crate) async fn store(directory: &std::path::Path, memory_bytes: usize) -> Arc<Store> {
+    let catalogue = Arc::new(Catalogue::open(&directory.join("catalogue")).unwrap());
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    let options = StoreOptions { memory_bytes, ..StoreOptions::default() };
+    Arc::new(Store::open(&directory.join("buckets"), options, catalogue, clock).await.unwrap())
+}
+
+/// Everything in a bucket, a line per value: `measurement,tag=value field=value time`, sorted.
+pub(crate) async fn values(store: &Store, bucket: &str) -> Vec<String> {
+    let bounds = Bounds { start_ns: i64::MIN / 2, stop_ns: i64::MAX };
+    let taken = store.offer(&SourceRef { bucket: bucket.into(), bounds }, &[], 0).unwrap();
+    let mut lines = Vec::new();
+    for mut partition in taken.scan.partitions {
+        while let Some(chunk) = partition.next().await.unwrap() {
+            for (segment, rows) in chunk.tables() {
+                for row in rows {
+                    let mut tags = Vec::new();
+                    let (mut measurement, mut field, mut value, mut time) = Default::default();
+                    for column in &chunk.shape.columns {
+                        let (array, at) = match column.place {
+                            Place::Key(place) => (&chunk.keys.columns[place as usize], segment.key_row as usize),
+                            Place::Row(place) => (&chunk.rows[place as usize], row),
+                        };
+                        let text = match ColumnView::of(array.as_ref()).cell(at) {
+                            Cell::Null => continue,
+                            Cell::Bool(value) => value.to_string(),
+                            Cell::Int(value) => format!("{value}i"),
+                            Cell::UInt(value) => format!("{value}u"),
+                            Cell::Float(value) => value.to_string(),
+                            Cell::String(value) => value.to_string(),
+                            Cell::Time(value) => value.to_string(),
+                        };
+                        match &*column.name {
+                            "_measurement" => measurement = text,
+                            "_field" => field = text,
+                            "_value" => value = text,
+                            "_time" => time = text,
+                            "_start" | "_stop" => {}
+                            tag => tags.push(format!(",{tag}={text}")),
+                        }
+                    }
+                    lines.push(format!("{measurement}{} {field}={value} {time}", tags.concat()));
+                }
+            }
+        }
+    }
+    lines.sort();
+    lines
 }

@@ -29,12 +29,10 @@ pub enum ProblemCode {
     NoFields,
     /// A value is not of the type that the route declares.
     WrongType,
-    /// A field has another type in the bucket.
-    TypeConflict,
     /// The time cannot be read.
     BadTime,
-    /// The time is more than a day ahead of the arrival, or before the bucket's retention.
-    TimeOutOfRange,
+    /// The time is more than a day after the arrival.
+    TooFarAhead,
     /// A name or a text is too long, or the name is reserved.
     Refused,
     /// No mapping says how records of this topic or content type are read.
@@ -56,9 +54,8 @@ impl ProblemCode {
             ProblemCode::MissingTag => "missing-tag",
             ProblemCode::NoFields => "no-fields",
             ProblemCode::WrongType => "wrong-type",
-            ProblemCode::TypeConflict => "type-conflict",
             ProblemCode::BadTime => "bad-time",
-            ProblemCode::TimeOutOfRange => "time-out-of-range",
+            ProblemCode::TooFarAhead => "too-far-ahead",
             ProblemCode::Refused => "refused",
             ProblemCode::UnknownFormat => "unknown-format",
         }

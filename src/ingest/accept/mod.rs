@@ -1,7 +1,7 @@
 //! The one door to the log: messages become records with an arrival time, and are acknowledged when the log has them.
 //!
-//! Used by the MQTT listener (through a queue that groups messages) and by HTTP writes (directly). Here stands what a record
-//! of the outside world looks like. Nothing is decoded here: the payload goes to the log as it was sent.
+//! Used by the MQTT listener; HTTP writes (`super::write`) share its arrival times. Here stands what a record of a device's
+//! message looks like. Nothing is decoded here: the payload goes to the log as it was sent.
 
 mod lane;
 mod redelivery;
@@ -18,9 +18,10 @@ use tokio_util::sync::CancellationToken;
 use super::record::{self, Headers, header};
 use super::route::Routes;
 use crate::clock::ArrivalClock;
-use crate::commitlog::{CommitLog, NewRecord, Position, Record, TopicInfo};
+use crate::commitlog::{CommitLog, NewRecord, Record, TopicInfo};
 use crate::error::Result;
 use crate::name::Name;
+use crate::store::MAX_AHEAD_NS;
 
 pub use lane::{Outgoing, Receipts};
 use redelivery::{Delivery, Redeliveries};
@@ -30,9 +31,6 @@ const QUEUE: usize = 16_384;
 
 /// Most records of a partition that are read back at the start.
 const READ_BACK: u64 = 50_000;
-
-/// An arrival further ahead of the clock than this was written by somebody whose clock is wrong; it lifts no floor.
-const MAX_AHEAD_NS: i64 = 86_400 * 1_000_000_000;
 
 /// A message of a device.
 #[derive(Clone, Debug)]
@@ -52,7 +50,6 @@ pub struct Message<'m> {
 /// The door. Shared by all listeners of a process.
 pub struct Accept {
     routes: Arc<Routes>,
-    log: Arc<dyn CommitLog>,
     arrivals: Arc<ArrivalClock>,
     redeliveries: Mutex<Redeliveries>,
     queue: mpsc::Sender<Outgoing>,
@@ -80,10 +77,9 @@ impl Accept {
         }
         let (queue, receiver) = mpsc::channel(QUEUE);
         let stop = CancellationToken::new();
-        let lane = tokio::spawn(lane::run(Arc::clone(&log), receiver, stop.clone()));
+        let lane = tokio::spawn(lane::run(log, receiver, stop.clone()));
         Ok(Arc::new(Accept {
             routes,
-            log,
             arrivals,
             redeliveries: Mutex::new(redeliveries),
             queue,
@@ -145,18 +141,6 @@ impl Accept {
         &self.arrivals
     }
 
-    /// The log.
-    pub fn log(&self) -> &Arc<dyn CommitLog> {
-        &self.log
-    }
-
-    /// Appends records at once, durably: the caller waits, and hears of errors.
-    ///
-    /// Errors: those of the log.
-    pub async fn append(&self, records: Vec<NewRecord>) -> Result<Vec<Position>> {
-        self.log.append(records).await
-    }
-
     /// Takes nothing more, appends what waits (unless the log does not answer), and returns.
     pub async fn close(&self) {
         self.stop.cancel();
@@ -178,6 +162,7 @@ async fn read_back(
     arrivals: &ArrivalClock,
     redeliveries: &mut Redeliveries,
 ) -> Result<()> {
+    // An arrival further ahead was written by somebody whose clock is wrong; it lifts no floor.
     let latest_ns = arrivals.next_ns().saturating_add(MAX_AHEAD_NS);
     for partition in 0..topic.partitions {
         let range = log.offsets(&topic.name, partition).await?;

@@ -29,7 +29,6 @@ pub(super) mod reason {
     pub(crate) const BAD_CLIENT_ID: u8 = 0x85;
     pub(crate) const BAD_PASSWORD: u8 = 0x86;
     pub(crate) const NOT_AUTHORIZED: u8 = 0x87;
-    pub(crate) const BUSY: u8 = 0x89;
     pub(crate) const SHUTTING_DOWN: u8 = 0x8b;
     pub(crate) const BAD_METHOD: u8 = 0x8c;
     pub(crate) const KEEP_ALIVE: u8 = 0x8d;

@@ -81,7 +81,7 @@ fn a_dead_letter_is_foretold_with_its_reason() {
     assert_eq!(tried.decoded.problems[0].code, ProblemCode::InvalidJson);
     let tried = try_route(&routes, "emergency_generator/gen-7", br#"{"fuel":1,"time":90000000000000}"#, 0).unwrap();
     assert_eq!(tried.decoded.points, vec![]);
-    assert_eq!(tried.decoded.problems[0].code, ProblemCode::TimeOutOfRange);
+    assert_eq!(tried.decoded.problems[0].code, ProblemCode::TooFarAhead);
 }
 
 #[test]

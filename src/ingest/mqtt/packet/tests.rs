@@ -127,13 +127,13 @@ fn answers() {
     write_unsuback(&mut output, Version::V311, 9, 2);
     write_unsuback(&mut output, Version::V5, 9, 2);
     write_ping_response(&mut output);
-    write_disconnect(&mut output, Version::V311, reason::BUSY);
-    write_disconnect(&mut output, Version::V5, reason::BUSY);
+    write_disconnect(&mut output, Version::V311, reason::SHUTTING_DOWN);
+    write_disconnect(&mut output, Version::V5, reason::SHUTTING_DOWN);
     assert_eq!(
         &output[..],
         [
             &b"\x20\x02\x01\x00\x20\x02\x00\x04\x40\x02\x01\x02\x40\x03\x01\x02\x90\x50\x02\x00\x03\x70\x02\x00\x03"[..],
-            b"\x90\x04\x00\x09\x80\x80\xb0\x02\x00\x09\xb0\x05\x00\x09\x00\x11\x11\xd0\x00\xe0\x01\x89",
+            b"\x90\x04\x00\x09\x80\x80\xb0\x02\x00\x09\xb0\x05\x00\x09\x00\x11\x11\xd0\x00\xe0\x01\x8b",
         ]
         .concat()
     );

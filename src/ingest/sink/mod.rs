@@ -1,0 +1,277 @@
+//! The sink: builds buckets from topics, and moves the position of each partition as its rows become durable.
+//!
+//! Started by `daemon` once the store and the log are open; told of new buckets by whoever makes them. Every topic of every
+//! bucket is read by a task per partition. The committed position of a partition is its low-water: everything below it is
+//! in files, in every table that it feeds, and in the dead letters; a restart begins there.
+
+mod parcels;
+mod partition;
+mod place;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use parking_lot::Mutex;
+use tokio::sync::Notify;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use super::dead_letter;
+use super::route::Routes;
+use crate::clock::Clock;
+use crate::commitlog::{CommitLog, Committed, TopicInfo};
+use crate::error::{Error, Result};
+use crate::name::Name;
+use crate::store::{SourcePartition, Store};
+
+pub(crate) use parcels::{Parcel, Parcels};
+use partition::{Progress, Shared, follow};
+use place::{Place, Places};
+
+/// How often positions move, rows are flushed, and new topics are looked for.
+const ROUND: Duration = Duration::from_millis(500);
+
+/// How the sink works.
+#[derive(Clone, Debug)]
+pub struct SinkOptions {
+    /// The consumer group that carries its position.
+    pub group: Name,
+    /// Partitions of topics that it has to make.
+    pub partitions: u32,
+}
+
+impl Default for SinkOptions {
+    fn default() -> Self {
+        SinkOptions { group: "fluxmill".into(), partitions: 1 }
+    }
+}
+
+/// A running sink.
+pub struct Sink {
+    options: SinkOptions,
+    shared: Arc<Shared>,
+    clock: Arc<dyn Clock>,
+    followed: Mutex<BTreeMap<(Name, u32), Followed>>,
+    tasks: Mutex<JoinSet<()>>,
+    /// One refresh at a time.
+    refreshing: tokio::sync::Mutex<()>,
+}
+
+struct Followed {
+    progress: Arc<Progress>,
+    committed: u64,
+    /// One past the newest record, as of the last round.
+    end: u64,
+}
+
+impl Sink {
+    /// Begins to read the topics of all buckets of the store, each partition at its committed position.
+    ///
+    /// Errors: those of the log; `FailedPrecondition` if a position is no longer in the log.
+    pub async fn start(
+        log: Arc<dyn CommitLog>,
+        store: Arc<Store>,
+        routes: Arc<Routes>,
+        clock: Arc<dyn Clock>,
+        options: SinkOptions,
+    ) -> Result<Arc<Sink>> {
+        let shared = Arc::new(Shared {
+            log,
+            store,
+            routes,
+            parcels: Parcels::default(),
+            short_of_memory: Notify::new(),
+            stop: CancellationToken::new(),
+        });
+        let sink = Arc::new(Sink {
+            options,
+            shared,
+            clock,
+            followed: Mutex::default(),
+            tasks: Mutex::default(),
+            refreshing: tokio::sync::Mutex::default(),
+        });
+        sink.refresh().await?;
+        let rounds = Arc::clone(&sink).rounds();
+        sink.tasks.lock().spawn(rounds);
+        Ok(sink)
+    }
+
+    /// Looks for buckets and topics that are new (their topics are made), or gone. Whoever makes a bucket calls it, so that
+    /// the bucket is fed when the call returns; otherwise the next round does.
+    ///
+    /// Errors: as [`Sink::start`].
+    pub async fn refresh(&self) -> Result<()> {
+        let _one = self.refreshing.lock().await;
+        let mut feeds: BTreeMap<Name, Vec<Name>> = BTreeMap::new();
+        for bucket in self.shared.store.buckets() {
+            for topic in &bucket.topics {
+                feeds.entry(Name::clone(topic)).or_default().push(Name::clone(&bucket.id));
+            }
+        }
+        for (topic, buckets) in &feeds {
+            let known = self.followed.lock().range((Name::clone(topic), 0)..=(Name::clone(topic), u32::MAX)).count();
+            if known > 0 {
+                continue;
+            }
+            let info = self.shared.log.create_topic(topic, self.options.partitions).await?;
+            for partition in 0..info.partitions {
+                self.begin(&info, partition, buckets).await?;
+            }
+        }
+        for ((topic, _), followed) in self.followed.lock().iter() {
+            *followed.progress.buckets.write() = feeds.get(topic).cloned().unwrap_or_default();
+        }
+        Ok(())
+    }
+
+    async fn begin(&self, topic: &TopicInfo, partition: u32, buckets: &[Name]) -> Result<()> {
+        let range = self.shared.log.offsets(&topic.name, partition).await?;
+        let committed = self.shared.log.committed(&self.options.group, &topic.name, partition).await?;
+        let place = match committed.as_ref().and_then(|committed| Place::read(committed, topic.generation)) {
+            Some(place) => place,
+            // Nothing was ever committed, or only for an earlier topic of that name.
+            None => Place::at(range.start),
+        };
+        if place.offset < range.start || place.offset > range.end {
+            let message = format!(
+                "the sink's position {} in {}/{partition} is not in the log, which holds {} to before {}",
+                place.offset, topic.name, range.start, range.end
+            );
+            return Err(Error::failed_precondition(message)
+                .with_hint("records were dropped before they were in files, or this is another log"));
+        }
+        let source = SourcePartition { topic: Name::clone(&topic.name), generation: topic.generation, partition };
+        let progress = Arc::new(Progress {
+            source,
+            buckets: parking_lot::RwLock::new(buckets.to_vec()),
+            places: Mutex::new(Places::default()),
+            failure: Mutex::new(None),
+        });
+        progress.places.lock().push(place);
+        let task = follow(Arc::clone(&self.shared), Arc::clone(&progress), place);
+        self.tasks.lock().spawn(task);
+        let followed = Followed { progress, committed: place.offset, end: range.end };
+        self.followed.lock().insert((Name::clone(&topic.name), partition), followed);
+        Ok(())
+    }
+
+    /// Records that are in the log and not yet applied, over all partitions, as of the last half second.
+    pub fn lag(&self) -> u64 {
+        let followed = self.followed.lock();
+        followed
+            .values()
+            .map(|followed| {
+                let applied = self.shared.store.applied(&followed.progress.source).unwrap_or(followed.committed);
+                followed.end.saturating_sub(applied)
+            })
+            .sum()
+    }
+
+    /// Why a partition is no longer read, if one is not: for `/health`.
+    pub fn failure(&self) -> Option<String> {
+        self.followed.lock().values().find_map(|followed| followed.progress.failure.lock().clone())
+    }
+
+    pub(crate) fn parcels(&self) -> &Parcels {
+        &self.shared.parcels
+    }
+
+    pub(crate) fn log(&self) -> &Arc<dyn CommitLog> {
+        &self.shared.log
+    }
+
+    pub(crate) fn store(&self) -> &Arc<Store> {
+        &self.shared.store
+    }
+
+    /// Stops reading, and commits how far everything is durable. Rows in memory are read again from the log after a
+    /// restart; a caller who wants a quick one flushes the store first.
+    pub async fn shutdown(&self) {
+        self.shared.stop.cancel();
+        let mut tasks = std::mem::take(&mut *self.tasks.lock());
+        while let Some(ended) = tasks.join_next().await {
+            if let Err(error) = ended {
+                tracing::error!(%error, "a task of the sink ended early");
+            }
+        }
+        if let Err(error) = self.commit_positions().await {
+            tracing::warn!(%error, "the sink's positions could not be committed; the restart reads more again");
+        }
+    }
+
+    async fn rounds(self: Arc<Self>) {
+        loop {
+            tokio::select! {
+                () = tokio::time::sleep(ROUND) => {}
+                () = self.shared.short_of_memory.notified() => {}
+                () = self.shared.stop.cancelled() => return,
+            }
+            if let Err(error) = self.refresh().await {
+                tracing::warn!(%error, "the sink could not look for new topics");
+            }
+            if let Err(error) = self.commit_positions().await {
+                tracing::warn!(%error, "the sink's positions could not be committed");
+            }
+        }
+    }
+
+    /// Moves the committed positions to the low-waters, tells the log what it may drop, and measures the lag.
+    async fn commit_positions(&self) -> Result<()> {
+        let progresses: Vec<(Arc<Progress>, u64)> = self
+            .followed
+            .lock()
+            .values()
+            .map(|followed| (Arc::clone(&followed.progress), followed.committed))
+            .collect();
+        let mut positions: Vec<(Name, u32, Committed)> = Vec::new();
+        for (progress, committed) in &progresses {
+            let source = &progress.source;
+            let range = self.shared.log.offsets(&source.topic, source.partition).await?;
+            let applied = self.shared.store.applied(source).unwrap_or(*committed);
+            let lag = range.end.saturating_sub(applied);
+            let (topic, partition) = (source.topic.to_string(), source.partition.to_string());
+            metrics::gauge!("fluxmill_sink_lag_records", "topic" => topic, "partition" => partition).set(lag as f64);
+            if let Some(followed) = self.followed.lock().get_mut(&(Name::clone(&source.topic), source.partition)) {
+                followed.end = range.end;
+            }
+            let Some(low_water) = self.shared.store.low_water(source) else { continue };
+            let Some(place) = progress.places.lock().at_or_before(low_water) else { continue };
+            if place.offset > *committed {
+                positions.push((Name::clone(&source.topic), source.partition, place.committed(source.generation)));
+            }
+        }
+        if positions.is_empty() {
+            return Ok(());
+        }
+        self.shared.log.commit(&self.options.group, positions.clone()).await?;
+        for (topic, partition, committed) in &positions {
+            if let Some(followed) = self.followed.lock().get_mut(&(Name::clone(topic), *partition)) {
+                followed.committed = committed.offset;
+            }
+            self.shared.log.retain(topic, *partition, committed.offset).await?;
+            self.retain_letters(topic).await?;
+        }
+        Ok(())
+    }
+
+    /// Nobody has to read dead letters before they may go: only their age and size count.
+    async fn retain_letters(&self, topic: &str) -> Result<()> {
+        let letters = dead_letter::topic_of(topic);
+        let Ok(info) = self.shared.log.topic(&letters).await else { return Ok(()) };
+        for partition in 0..info.partitions {
+            let range = self.shared.log.offsets(&letters, partition).await?;
+            self.shared.log.retain(&letters, partition, range.end).await?;
+        }
+        Ok(())
+    }
+
+    /// The clock that the sink goes by.
+    pub(crate) fn clock(&self) -> &Arc<dyn Clock> {
+        &self.clock
+    }
+}
+
+#[cfg(test)]
+mod tests;
