@@ -18,7 +18,7 @@ use crate::diagnostic::{Diagnostic, Severity, Span};
 /// How deep expressions and brackets may be nested, and how high a tree may be: whoever walks it may recurse.
 ///
 /// The reference stops at 180 levels of its own tree, which has more levels for the same text.
-pub const MAX_DEPTH: u32 = 256;
+pub const MAX_DEPTH: u32 = 200;
 
 /// The longest text that is parsed, in bytes: 64 MiB.
 pub const MAX_TEXT_BYTES: usize = 64 << 20;

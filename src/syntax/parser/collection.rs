@@ -2,13 +2,10 @@
 //!
 //! Called by the productions of expressions, each with its opening bracket as the next token.
 
-use nom::Parser;
-use nom::combinator::cut;
-
 use super::expression::expression;
-use super::{Step, Tokens, Wanted, bracketed, comma_separated, identifier, literal, token};
+use super::{Step, Tokens, Wanted, bracketed, comma_separated, identifier, literal};
 use crate::diagnostic::Diagnostic;
-use crate::syntax::ast::{ExprKind, Identifier, Property};
+use crate::syntax::ast::{Expr, ExprKind, Identifier, Property};
 use crate::syntax::token::TokenKind;
 
 /// `[a, b]`, `[k: v]`, `[:]`, from the bracket on.
@@ -23,28 +20,41 @@ fn array_or_dict_inside(input: Tokens) -> Step<ExprKind> {
     if input.is(TokenKind::RightBracket) {
         return Ok((input.skip(1), ExprKind::Array(Vec::new())));
     }
-    let (rest, first) = cut(expression).parse(input)?;
-    if !rest.is(TokenKind::Colon) {
-        let mut first = Some((rest, first));
-        let element = |input| match first.take() {
-            Some((rest, first)) => Ok((rest, Some(first))),
-            None => expression(input).map(|(rest, element)| (rest, Some(element))),
-        };
-        let (rest, elements) = comma_separated(input, TokenKind::RightBracket, element, is_element)?;
-        return Ok((rest, ExprKind::Array(elements)));
+    match expression(input) {
+        Ok((rest, first)) if rest.is(TokenKind::Colon) => dict_rest(input, rest, first),
+        Ok((rest, first)) => array_rest(input, rest, first),
+        Err(error) => Err(error),
     }
+}
+
+/// All of an array whose first element has been read up to `rest`.
+fn array_rest<'a>(input: Tokens<'a>, rest: Tokens<'a>, first: Expr) -> Step<'a, ExprKind> {
+    let mut first = Some((rest, Some(first)));
+    let element = |input| match first.take() {
+        Some(first) => Ok(first),
+        None => expression(input).map(|(rest, element)| (rest, Some(element))),
+    };
+    let (rest, elements) = comma_separated(input, TokenKind::RightBracket, element, is_element)?;
+    Ok((rest, ExprKind::Array(elements)))
+}
+
+/// All of a dictionary whose first key has been read up to `rest`.
+fn dict_rest<'a>(input: Tokens<'a>, rest: Tokens<'a>, first: Expr) -> Step<'a, ExprKind> {
     let mut first = Some((rest, first));
     let entry = |input| {
-        let (rest, key) = match first.take() {
-            Some(first) => first,
-            None => expression(input)?,
-        };
-        let (rest, _) = cut(token(TokenKind::Colon)).parse(rest)?;
-        let (rest, value) = cut(expression).parse(rest)?;
-        Ok((rest, Some((key, value))))
+        let key = first.take().map_or_else(|| expression(input), Ok);
+        key.and_then(|(rest, key)| entry_rest(rest, key))
     };
     let (rest, entries) = comma_separated(input, TokenKind::RightBracket, entry, is_element)?;
     Ok((rest, ExprKind::Dict(entries)))
+}
+
+/// `: value` after `key`.
+fn entry_rest<'a>(input: Tokens<'a>, key: Expr) -> Step<'a, Option<(Expr, Expr)>> {
+    if !input.is(TokenKind::Colon) {
+        return input.expected(TokenKind::Colon);
+    }
+    expression(input.skip(1)).map(|(rest, value)| (rest, Some((key, value))))
 }
 
 /// Whether another element starts here although no comma stands before it.
@@ -109,7 +119,7 @@ pub(super) fn explicit(input: Tokens) -> Step<Option<Property>> {
         TokenKind::String => Identifier { name: literal::string(input.context, key), span: key.span },
         _ => input.context.identifier(key.span),
     };
-    let (rest, value) = cut(expression).parse(input.skip(2))?;
+    let (rest, value) = expression(input.skip(2))?;
     Ok((rest, Some(Property { name, value, shorthand: false })))
 }
 

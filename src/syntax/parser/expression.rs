@@ -2,13 +2,16 @@
 //!
 //! Called by statements and by everything that holds an expression. Decides by the next token, never by trying twice,
 //! so that a text is read in linear time.
+//!
+//! The productions on the way from one expression to the expression within it are kept small, with what follows the first
+//! operand in functions of their own (`..._rest`): their frames are what bounds how deep a text may be nested.
 
 use nom::Parser;
 use nom::combinator::cut;
 
 use super::collection::{array_or_dict, record};
 use super::function::{arguments, function_or_paren, function_without_parentheses};
-use super::{Step, Tokens, Wanted, bracketed, hints, literal, token};
+use super::{Step, Tokens, Wanted, bracketed, hints, identifier, literal, token};
 use crate::syntax::ast::{BinaryOperator, CallExpr, Expr, ExprKind, Identifier, LogicalOperator, UnaryOperator};
 use crate::syntax::token::{Token, TokenKind};
 
@@ -58,14 +61,14 @@ pub(super) fn expression(input: Tokens) -> Step<Expr> {
 /// `if test then consequent else alternate`.
 fn conditional(input: Tokens) -> Step<Expr> {
     let start = input.peek().span;
-    let (input, test) = cut(expression).parse(input.skip(1))?;
+    let (input, test) = expression(input.skip(1))?;
     let (input, _) = cut(token(TokenKind::Then)).parse(input)?;
-    let (input, consequent) = cut(expression).parse(input)?;
+    let (input, consequent) = expression(input)?;
     if !input.is(TokenKind::Else) {
         return input.fail(hints::missing_else(input, start));
     }
     let input = input.skip(1);
-    let (input, alternate) = cut(expression).parse(input)?;
+    let (input, alternate) = expression(input)?;
     let kind = ExprKind::Conditional {
         test: Box::new(test),
         consequent: Box::new(consequent),
@@ -76,16 +79,23 @@ fn conditional(input: Tokens) -> Step<Expr> {
 
 /// Operators that bind at least as strongly as `least`; all of them are left-associative.
 fn binary(input: Tokens, least: Strength) -> Step<Expr> {
-    let (mut input, mut left) = match prefix(input) {
-        Some(operator) if least <= Strength::NotExists => logical_prefix(input, operator)?,
-        _ => pipe(input)?,
+    let first = match prefix(input) {
+        Some(operator) if least <= Strength::NotExists => logical_prefix(input, operator),
+        _ => pipe(input),
     };
+    match first {
+        Ok((input, left)) => binary_rest(input, left, least),
+        failed => failed,
+    }
+}
+
+fn binary_rest<'a>(mut input: Tokens<'a>, mut left: Expr, least: Strength) -> Step<'a, Expr> {
     while let Some((operator, strength)) = operator(input) {
         if strength < least {
             break;
         }
         hints::check_operator(input, &operator);
-        let (rest, right) = cut(|input| binary(input, strength.above())).parse(input.skip(1))?;
+        let (rest, right) = input.skip(1).deeper(|input| binary(input, strength.above()))?;
         input = rest;
         let span = left.span.to(right.span);
         let (left_box, right_box) = (Box::new(left), Box::new(right));
@@ -113,14 +123,9 @@ fn prefix(input: Tokens) -> Option<UnaryOperator> {
 /// `not a`, `exists a`: the operand is a whole comparison.
 fn logical_prefix(input: Tokens, operator: UnaryOperator) -> Step<Expr> {
     let start = input.peek().span;
-    let (input, operand) = cut_deeper(input.skip(1), |input| binary(input, Strength::NotExists))?;
+    let (input, operand) = input.skip(1).deeper(|input| binary(input, Strength::NotExists))?;
     let span = start.to(operand.span);
     Ok((input, input.context.expr(ExprKind::Unary { operator, operand: Box::new(operand) }, span)))
-}
-
-/// An operand that must follow, one level deeper.
-fn cut_deeper<'a>(input: Tokens<'a>, operand: fn(Tokens<'a>) -> Step<'a, Expr>) -> Step<'a, Expr> {
-    cut(|input: Tokens<'a>| input.deeper(operand)).parse(input)
 }
 
 /// The binary operator that is the next token, if it is one.
@@ -156,9 +161,15 @@ fn operator(input: Tokens) -> Option<(Operator, Strength)> {
 
 /// `argument |> call() |> call()`.
 fn pipe(input: Tokens) -> Step<Expr> {
-    let (mut input, mut left) = unary(input)?;
+    match unary(input) {
+        Ok((input, left)) if input.is(TokenKind::PipeForward) => pipe_rest(input, left),
+        other => other,
+    }
+}
+
+fn pipe_rest<'a>(mut input: Tokens<'a>, mut left: Expr) -> Step<'a, Expr> {
     while input.is(TokenKind::PipeForward) {
-        let (rest, right) = cut(unary).parse(input.skip(1))?;
+        let (rest, right) = unary(input.skip(1))?;
         input = rest;
         let call_span = right.span;
         let span = left.span.to(call_span);
@@ -176,74 +187,125 @@ fn pipe(input: Tokens) -> Step<Expr> {
 
 /// `-a`, `+a`, or what binds more strongly.
 fn unary(input: Tokens) -> Step<Expr> {
+    match input.kind() {
+        TokenKind::Minus => sign(input, UnaryOperator::Minus),
+        TokenKind::Plus => sign(input, UnaryOperator::Plus),
+        _ => postfix(input),
+    }
+}
+
+fn sign(input: Tokens, operator: UnaryOperator) -> Step<Expr> {
     let start = input.peek();
-    let operator = match start.kind {
-        TokenKind::Minus => UnaryOperator::Minus,
-        TokenKind::Plus => UnaryOperator::Plus,
-        _ => return postfix(input),
-    };
-    let (input, operand) = cut_deeper(input.skip(1), unary)?;
+    let (input, operand) = input.skip(1).deeper(unary)?;
     let span = start.span.to(operand.span);
     Ok((input, input.context.expr(ExprKind::Unary { operator, operand: Box::new(operand) }, span)))
 }
 
 /// A primary with the calls, members and indices after it.
 fn postfix(input: Tokens) -> Step<Expr> {
-    let (mut input, mut left) = primary(input)?;
-    loop {
-        let start = left.span;
-        let (rest, kind) = match input.kind() {
-            TokenKind::Dot => {
-                let (rest, property) = cut(super::identifier).parse(input.skip(1))?;
-                (rest, ExprKind::Member { object: Box::new(left), property, bracketed: false })
-            }
-            TokenKind::LeftParen => {
-                let (rest, arguments) = arguments(input)?;
-                (rest, ExprKind::Call(Box::new(CallExpr { callee: left, arguments })))
-            }
-            TokenKind::LeftBracket => member_or_index(input, left)?,
-            _ => return Ok((input, left)),
-        };
-        input = rest;
-        left = input.context.expr(kind, input.span_from(start));
+    match primary(input) {
+        Ok((input, left)) if starts_postfix(input.kind()) => postfix_rest(input, left),
+        other => other,
     }
 }
 
+fn starts_postfix(kind: TokenKind) -> bool {
+    matches!(kind, TokenKind::Dot | TokenKind::LeftParen | TokenKind::LeftBracket)
+}
+
+fn postfix_rest<'a>(mut input: Tokens<'a>, mut left: Expr) -> Step<'a, Expr> {
+    loop {
+        let step = match input.kind() {
+            TokenKind::Dot => member(input, left),
+            TokenKind::LeftParen => call(input, left),
+            TokenKind::LeftBracket => member_or_index(input, left),
+            _ => return Ok((input, left)),
+        };
+        match step {
+            Ok((rest, whole)) => (input, left) = (rest, whole),
+            failed => return failed,
+        }
+    }
+}
+
+/// `.property` after `object`.
+fn member<'a>(input: Tokens<'a>, object: Expr) -> Step<'a, Expr> {
+    let start = object.span;
+    let (rest, property) = cut(identifier).parse(input.skip(1))?;
+    let kind = ExprKind::Member { object: Box::new(object), property, bracketed: false };
+    Ok((rest, rest.context.expr(kind, rest.span_from(start))))
+}
+
+/// `(arguments)` after `callee`.
+fn call<'a>(input: Tokens<'a>, callee: Expr) -> Step<'a, Expr> {
+    let start = callee.span;
+    let (rest, arguments) = arguments(input)?;
+    let kind = ExprKind::Call(Box::new(CallExpr { callee, arguments }));
+    Ok((rest, rest.context.expr(kind, rest.span_from(start))))
+}
+
 /// `["property"]` or `[index]` after `object`.
-fn member_or_index<'a>(input: Tokens<'a>, object: Expr) -> Step<'a, ExprKind> {
+fn member_or_index<'a>(input: Tokens<'a>, object: Expr) -> Step<'a, Expr> {
+    let start = object.span;
     let inside = input.skip(1);
-    if inside.is(TokenKind::String) && inside.kind_at(1) == TokenKind::RightBracket {
+    let (rest, kind) = if inside.is(TokenKind::String) && inside.kind_at(1) == TokenKind::RightBracket {
         let string = inside.peek();
         let property = Identifier { name: literal::string(input.context, string), span: string.span };
-        return Ok((inside.skip(2), ExprKind::Member { object: Box::new(object), property, bracketed: true }));
-    }
-    let index = |input| {
-        let (input, index) = cut(expression).parse(input)?;
-        let (input, _) = cut(token(TokenKind::RightBracket)).parse(input)?;
-        Ok((input, index))
+        (inside.skip(2), ExprKind::Member { object: Box::new(object), property, bracketed: true })
+    } else {
+        let (rest, index) = index(input)?;
+        (rest, ExprKind::Index { array: Box::new(object), index: Box::new(index) })
     };
-    let bad = || input.context.expr(ExprKind::Bad, input.peek().span);
-    let (rest, index) = bracketed(input, index, bad)?;
-    Ok((rest, ExprKind::Index { array: Box::new(object), index: Box::new(index) }))
+    Ok((rest, rest.context.expr(kind, rest.span_from(start))))
+}
+
+/// `[index]`.
+fn index(input: Tokens) -> Step<Expr> {
+    let inside = |input| enclosed(input, TokenKind::RightBracket);
+    bracketed(input, inside, || input.context.expr(ExprKind::Bad, input.peek().span))
+}
+
+/// An expression and the token that closes the brackets around it.
+pub(super) fn enclosed(input: Tokens, close: TokenKind) -> Step<Expr> {
+    match expression(input) {
+        Ok((rest, inner)) if rest.is(close) => Ok((rest.skip(1), inner)),
+        Ok((rest, _)) => rest.expected(close),
+        failed => failed,
+    }
 }
 
 /// Names, literals and everything in brackets.
 fn primary(input: Tokens) -> Step<Expr> {
-    let next = input.peek();
-    let (rest, kind) = match next.kind {
-        TokenKind::Identifier if starts_assignment(input, next) => return input.expected(Wanted::Expression),
-        TokenKind::Identifier if input.kind_at(1) == TokenKind::Arrow => return function_without_parentheses(input),
-        TokenKind::Identifier => {
-            (input.skip(1), ExprKind::Identifier(input.context.name(input.context.text_of(next.span))))
-        }
-        kind if kind.is_literal() => (input.skip(1), literal::value(input.context, next)),
-        TokenKind::StringBegin => literal::interpolated(input)?,
-        TokenKind::LeftParen => return function_or_paren(input),
-        TokenKind::LeftBracket => array_or_dict(input)?,
-        TokenKind::LeftBrace => record(input)?,
-        _ => return input.expected(Wanted::Expression),
-    };
-    Ok((rest, rest.context.expr(kind, rest.span_from(next.span))))
+    match input.kind() {
+        TokenKind::Identifier => name(input),
+        TokenKind::LeftParen => function_or_paren(input),
+        TokenKind::LeftBracket => node(input, array_or_dict),
+        TokenKind::LeftBrace => node(input, record),
+        TokenKind::StringBegin => node(input, literal::interpolated),
+        kind if kind.is_literal() => node(input, literal::literal),
+        _ => input.expected(Wanted::Expression),
+    }
+}
+
+/// The expression of what `kind` reads.
+fn node<'a>(input: Tokens<'a>, kind: fn(Tokens<'a>) -> Step<'a, ExprKind>) -> Step<'a, Expr> {
+    match kind(input) {
+        Ok((rest, kind)) => Ok((rest, rest.context.expr(kind, rest.span_from(input.peek().span)))),
+        Err(error) => Err(error),
+    }
+}
+
+/// A name, or what begins with one by mistake.
+fn name(input: Tokens) -> Step<Expr> {
+    let name = input.peek();
+    if starts_assignment(input, name) {
+        return input.expected(Wanted::Expression);
+    }
+    if input.kind_at(1) == TokenKind::Arrow {
+        return function_without_parentheses(input);
+    }
+    let kind = ExprKind::Identifier(input.context.name(input.context.text_of(name.span)));
+    Ok((input.skip(1), input.context.expr(kind, name.span)))
 }
 
 /// Whether `next` begins a line `name = value`: then the expression before it was left unfinished.

@@ -4,11 +4,8 @@
 
 use std::sync::Arc;
 
-use nom::Parser;
-use nom::combinator::cut;
-
 use super::collection::{explicit, is_property, record, refuse_mixture, shorthand};
-use super::expression::expression;
+use super::expression::{enclosed, expression};
 use super::statement::block;
 use super::{Expected, Step, Tokens, Wanted, bracketed, comma_separated, hints, identifier, token};
 use crate::diagnostic::Diagnostic;
@@ -26,11 +23,7 @@ pub(super) fn function_or_paren(input: Tokens) -> Step<Expr> {
 
 fn paren(input: Tokens) -> Step<Expr> {
     let start = input.peek().span;
-    let inside = |input| {
-        let (input, inner) = cut(expression).parse(input)?;
-        let (input, _) = cut(token(TokenKind::RightParen)).parse(input)?;
-        Ok((input, inner))
-    };
+    let inside = |input| enclosed(input, TokenKind::RightParen);
     let (rest, inner) = bracketed(input, inside, || input.context.expr(ExprKind::Bad, start))?;
     Ok((rest, rest.context.expr(ExprKind::Paren(Box::new(inner)), rest.span_from(start))))
 }
@@ -41,7 +34,7 @@ fn function(input: Tokens) -> Step<Expr> {
         |input| comma_separated(input, TokenKind::RightParen, parameter, |input| input.is(TokenKind::Identifier));
     let (input, parameters) = bracketed(input, list, Vec::new)?;
     let (input, _) = token(TokenKind::Arrow)(input)?;
-    let (input, body) = cut(body).parse(input)?;
+    let (input, body) = body(input)?;
     let span = input.span_from(start);
     let function = FunctionExpr { parameters, body, span };
     Ok((input, input.context.expr(ExprKind::Function(Arc::new(function)), span)))
@@ -52,7 +45,7 @@ pub(super) fn function_without_parentheses(input: Tokens) -> Step<Expr> {
     let start = input.peek().span;
     input.context.report(hints::bare_parameter(input));
     let (input, name) = identifier(input)?;
-    let (input, body) = cut(body).parse(input.skip(1))?;
+    let (input, body) = body(input.skip(1))?;
     let span = input.span_from(start);
     let parameters = vec![Parameter { name, kind: ParameterKind::Required }];
     Ok((input, input.context.expr(ExprKind::Function(Arc::new(FunctionExpr { parameters, body, span })), span)))
@@ -89,25 +82,27 @@ fn parameter(input: Tokens) -> Step<Option<Parameter>> {
     if input.is(TokenKind::PipeReceive) {
         return Ok((input.skip(1), Some(Parameter { name, kind: ParameterKind::Pipe })));
     }
-    let (input, default) = cut(expression).parse(input)?;
-    Ok((input, Some(Parameter { name, kind: ParameterKind::Optional(default) })))
+    expression(input).map(|(input, default)| (input, Some(Parameter { name, kind: ParameterKind::Optional(default) })))
 }
 
 /// What follows `=>`: a block if it starts with a brace, else an expression.
 fn body(input: Tokens) -> Step<FunctionBody> {
     if !input.is(TokenKind::LeftBrace) {
-        let (input, body) = expression(input)?;
-        return Ok((input, FunctionBody::Expression(body)));
+        return expression(input).map(|(input, body)| (input, FunctionBody::Expression(body)));
     }
     if hints::looks_like_record(input) {
-        let start = input.peek().span;
-        let (rest, kind) = input.deeper(record)?;
-        let span = rest.span_from(start);
-        input.context.report(hints::record_without_parentheses(input.context, start, span));
-        return Ok((rest, FunctionBody::Expression(rest.context.expr(kind, span))));
+        return record_body(input);
     }
-    let (input, statements) = input.deeper(block)?;
-    Ok((input, FunctionBody::Block(statements)))
+    input.deeper(block).map(|(input, statements)| (input, FunctionBody::Block(statements)))
+}
+
+/// A record in place of a block: reported, and read as it is meant.
+fn record_body(input: Tokens) -> Step<FunctionBody> {
+    let start = input.peek().span;
+    let (rest, kind) = input.deeper(record)?;
+    let span = rest.span_from(start);
+    input.context.report(hints::record_without_parentheses(input.context, start, span));
+    Ok((rest, FunctionBody::Expression(rest.context.expr(kind, span))))
 }
 
 /// `(name: value, ...)`, from the parenthesis on.
@@ -124,22 +119,21 @@ pub(super) fn arguments(input: Tokens) -> Step<Vec<Property>> {
 }
 
 fn argument(input: Tokens, continues: bool) -> Step<Option<Property>> {
-    let next = input.peek();
-    let second = input.kind_at(1);
-    match next.kind {
-        TokenKind::Identifier | TokenKind::String if second == TokenKind::Colon => return explicit(input),
-        TokenKind::Identifier if matches!(second, TokenKind::Comma | TokenKind::RightParen) => return shorthand(input),
-        TokenKind::Identifier if second == TokenKind::Assign => {
-            let equals = input.skip(1).peek().span;
-            input.context.report(
-                Diagnostic::error("assignment-in-arguments", "arguments are written with `:`", equals)
-                    .help(format!("write `{}: ...`", input.text())),
-            );
-            return explicit(input);
+    let next = input.kind();
+    match (next, input.kind_at(1)) {
+        (TokenKind::Identifier | TokenKind::String, TokenKind::Colon) => explicit(input),
+        (TokenKind::Identifier, TokenKind::Comma | TokenKind::RightParen) => shorthand(input),
+        (TokenKind::Identifier, TokenKind::Assign) => {
+            input.context.report(hints::assignment_in_arguments(input));
+            explicit(input)
         }
-        kind if kind.starts_expression() => {}
-        _ => return input.expected(Expected::from(Wanted::Argument).or(TokenKind::RightParen)),
+        _ if next.starts_expression() => positional(input, continues),
+        _ => input.expected(Expected::from(Wanted::Argument).or(TokenKind::RightParen)),
     }
+}
+
+/// An argument without a name: reported and dropped.
+fn positional(input: Tokens, continues: bool) -> Step<Option<Property>> {
     let (rest, value) = expression(input)?;
     input.context.report(hints::positional_argument(input, &value, continues));
     Ok((rest, None))

@@ -58,8 +58,8 @@ pub(super) fn foreign_statement(input: Tokens) -> Option<Diagnostic> {
         return None;
     }
     let word = input.text();
-    let operand = second.kind == TokenKind::Identifier || second.kind.is_literal();
-    if !operand && !(second.kind == TokenKind::Star && word.eq_ignore_ascii_case("select")) {
+    let all_columns = second.kind == TokenKind::Star && word.eq_ignore_ascii_case("select");
+    if second.kind != TokenKind::Identifier && !second.kind.is_literal() && !all_columns {
         return None;
     }
     let lower = word.to_ascii_lowercase();
@@ -219,6 +219,13 @@ pub(super) fn bare_parameter(input: Tokens) -> Diagnostic {
     let name = input.text();
     Diagnostic::error("bare-parameter", "the parameters of a function stand in parentheses", input.peek().span)
         .help(format!("write `({name}) => ...`"))
+}
+
+/// `name=value` among arguments.
+pub(super) fn assignment_in_arguments(input: Tokens) -> Diagnostic {
+    let equals = input.skip(1).peek().span;
+    Diagnostic::error("assignment-in-arguments", "arguments are written with `:`", equals)
+        .help(format!("write `{}: ...`", input.text()))
 }
 
 /// An argument without a name. `continues` tells that the parenthesis stands at the start of a line.

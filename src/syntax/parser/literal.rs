@@ -4,30 +4,31 @@
 
 use std::sync::Arc;
 
-use super::{Context, Step, Tokens, bracketed, token};
+use super::expression::enclosed;
+use super::{Context, Step, Tokens, bracketed};
 use crate::diagnostic::{Diagnostic, Span};
 use crate::syntax::ast::{ExprKind, StringPart};
-use crate::syntax::parser::expression::expression;
 use crate::syntax::token::{Token, TokenKind};
-use crate::time::Duration;
+use crate::time::{Duration, rfc3339};
 
-/// The value of a literal of one token.
-pub(super) fn value(context: &Context, token: Token) -> ExprKind {
+/// A literal of one token.
+pub(super) fn literal(input: Tokens) -> Step<ExprKind> {
+    let context = input.context;
+    let token = input.peek();
     let text = context.text_of(token.span);
     let span = token.span;
     let kind = match token.kind {
-        TokenKind::Integer => integer(text, span).map(ExprKind::Integer),
-        TokenKind::Float => float(text, span).map(ExprKind::Float),
-        TokenKind::Duration => duration(text, span).map(ExprKind::Duration),
-        TokenKind::Time => time(text, span).map(ExprKind::Time),
-        TokenKind::Regexp => regexp(text, span).map(ExprKind::Regexp),
-        TokenKind::String => return ExprKind::String(string(context, token)),
-        _ => return ExprKind::Bad,
+        TokenKind::String => Some(ExprKind::String(string(context, token))),
+        // The lexer has reported it.
+        TokenKind::BadLiteral => None,
+        TokenKind::Integer => integer(context, text, span),
+        TokenKind::Float => float(context, text, span),
+        TokenKind::Duration => duration(context, text, span),
+        TokenKind::Time => time(context, text, span),
+        TokenKind::Regexp => regexp(context, text, span),
+        _ => None,
     };
-    kind.unwrap_or_else(|diagnostic| {
-        context.report(diagnostic);
-        ExprKind::Bad
-    })
+    Ok((input.skip(1), kind.unwrap_or(ExprKind::Bad)))
 }
 
 /// The value of a string token without interpolation.
@@ -48,11 +49,7 @@ pub(super) fn interpolated(input: Tokens) -> Step<ExprKind> {
             }
             TokenKind::StringEnd => return Ok((input.skip(1), ExprKind::Interpolated(parts))),
             TokenKind::InterpolationBegin => {
-                let part = |input| {
-                    let (input, inner) = expression(input)?;
-                    let (input, _) = token(TokenKind::InterpolationEnd)(input)?;
-                    Ok((input, inner))
-                };
+                let part = |input| enclosed(input, TokenKind::InterpolationEnd);
                 let bad = || input.context.expr(ExprKind::Bad, next.span);
                 let (rest, inner) = bracketed(input, part, bad)?;
                 parts.push(StringPart::Expr(inner));
@@ -64,75 +61,55 @@ pub(super) fn interpolated(input: Tokens) -> Step<ExprKind> {
     }
 }
 
-fn integer(text: &str, span: Span) -> Result<i64, Diagnostic> {
-    text.parse().map_err(|_| {
+fn integer(context: &Context, text: &str, span: Span) -> Option<ExprKind> {
+    if let Ok(value) = text.parse() {
+        return Some(ExprKind::Integer(value));
+    }
+    context.report(
         Diagnostic::error("integer-out-of-range", "integer out of range", span)
-            .help(format!("integers have 64 bits: at most {}; a float may be larger: `{text}.0`", i64::MAX))
-    })
+            .help(format!("integers have 64 bits: at most {}; a float may be larger: `{text}.0`", i64::MAX)),
+    );
+    None
 }
 
-fn float(text: &str, span: Span) -> Result<f64, Diagnostic> {
+fn float(context: &Context, text: &str, span: Span) -> Option<ExprKind> {
     match text.parse::<f64>() {
-        Ok(value) if value.is_finite() => Ok(value),
-        _ => Err(Diagnostic::error("float-out-of-range", "float out of range", span)),
+        Ok(value) if value.is_finite() => Some(ExprKind::Float(value)),
+        _ => {
+            context.report(Diagnostic::error("float-out-of-range", "float out of range", span));
+            None
+        }
     }
 }
 
-fn duration(text: &str, span: Span) -> Result<Duration, Diagnostic> {
-    sum_of_units(text).ok_or_else(|| Diagnostic::error("duration-out-of-range", "duration out of range", span))
-}
-
-fn sum_of_units(text: &str) -> Option<Duration> {
-    let mut total = Duration::default();
-    let mut rest = text;
-    while !rest.is_empty() {
-        let digits = rest.bytes().take_while(u8::is_ascii_digit).count();
-        let count: i64 = rest[..digits].parse().ok()?;
-        rest = &rest[digits..];
-        let letters = rest.find(|character: char| character.is_ascii_digit()).unwrap_or(rest.len());
-        let (unit, after) = rest.split_at(letters);
-        rest = after;
-        let (months, nanoseconds) = match unit {
-            "y" => (12, 0),
-            "mo" => (1, 0),
-            "w" => (0, 7 * 24 * 3_600_000_000_000),
-            "d" => (0, 24 * 3_600_000_000_000),
-            "h" => (0, 3_600_000_000_000),
-            "m" => (0, 60_000_000_000),
-            "s" => (0, 1_000_000_000),
-            "ms" => (0, 1_000_000),
-            "us" | "µs" | "μs" => (0, 1_000),
-            "ns" => (0, 1),
-            _ => return None,
-        };
-        total.months = total.months.checked_add(count.checked_mul(months)?)?;
-        total.nanoseconds = total.nanoseconds.checked_add(count.checked_mul(nanoseconds)?)?;
+/// The lexer has checked the units, so only the sum can be wrong.
+fn duration(context: &Context, text: &str, span: Span) -> Option<ExprKind> {
+    if let Ok(duration) = Duration::parse(text) {
+        return Some(ExprKind::Duration(duration));
     }
-    Some(total)
+    context.report(
+        Diagnostic::error("duration-out-of-range", "duration out of range", span)
+            .help("a duration has 64 bits of nanoseconds, about 292 years, beside its months"),
+    );
+    None
 }
 
-fn time(text: &str, span: Span) -> Result<i64, Diagnostic> {
-    let parsed = if text.len() == "2006-01-02".len() {
-        chrono::NaiveDate::parse_from_str(text, "%Y-%m-%d")
-            .ok()
-            .map(|date| date.and_time(chrono::NaiveTime::MIN).and_utc())
-    } else {
-        chrono::DateTime::parse_from_rfc3339(text).ok().map(|time| time.to_utc())
+fn time(context: &Context, text: &str, span: Span) -> Option<ExprKind> {
+    let error = match rfc3339::parse(text) {
+        Ok(time_ns) => return Some(ExprKind::Time(time_ns)),
+        Err(error) => error,
     };
-    let Some(parsed) = parsed else {
-        return Err(Diagnostic::error("invalid-time", "no such day, time of day or offset", span));
-    };
-    parsed.timestamp_nanos_opt().ok_or_else(|| {
-        Diagnostic::error("time-out-of-range", "time out of range", span)
-            .help("times lie between 1677-09-21 and 2262-04-11, in nanoseconds")
-    })
+    // The message repeats the text, to which the caret points already.
+    let why = error.message().split_once("as a time: ").map_or(error.message(), |(_, why)| why);
+    context.report(Diagnostic::error("invalid-time", format!("invalid time: {why}"), span));
+    None
 }
 
-fn regexp(text: &str, span: Span) -> Result<Arc<str>, Diagnostic> {
+fn regexp(context: &Context, text: &str, span: Span) -> Option<ExprKind> {
     let inner = &text[1..text.len() - 1];
     let pattern = if inner.contains("\\/") { unescape_slashes(inner) } else { inner.to_string() };
     let Err(error) = regex::Regex::new(&pattern) else {
-        return Ok(Arc::from(pattern));
+        return Some(ExprKind::Regexp(Arc::from(pattern)));
     };
     let reason = match error {
         regex::Error::CompiledTooBig(_) => "it is too large".to_string(),
@@ -142,7 +119,8 @@ fn regexp(text: &str, span: Span) -> Result<Arc<str>, Diagnostic> {
             last.trim().trim_start_matches("error: ").to_string()
         }
     };
-    Err(Diagnostic::error("invalid-regexp", format!("invalid regular expression: {reason}"), span))
+    context.report(Diagnostic::error("invalid-regexp", format!("invalid regular expression: {reason}"), span));
+    None
 }
 
 /// `\/` as `/`; every other escape is the regular expression's own.

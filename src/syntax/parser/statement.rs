@@ -212,7 +212,7 @@ fn statement(input: Tokens, place: Place) -> Step<Statement> {
 fn assignment(input: Tokens) -> Step<Assignment> {
     let (rest, name) = identifier(input)?;
     let (rest, _) = token(TokenKind::Assign)(rest)?;
-    let (rest, value) = cut(expression).parse(rest)?;
+    let (rest, value) = expression(rest)?;
     let span = rest.span_from(name.span);
     Ok((rest, Assignment { name, value, span }))
 }
@@ -223,7 +223,7 @@ fn option(input: Tokens) -> Step<Statement> {
     let (rest, first) = cut(identifier).parse(input.skip(1))?;
     let (rest, second) = opt((token(TokenKind::Dot), cut(identifier))).parse(rest)?;
     let (rest, _) = cut(token(TokenKind::Assign)).parse(rest)?;
-    let (rest, value) = cut(expression).parse(rest)?;
+    let (rest, value) = expression(rest)?;
     let (package, name) = match second {
         Some((_, name)) => (Some(first), name),
         None => (None, first),
@@ -233,7 +233,7 @@ fn option(input: Tokens) -> Step<Statement> {
 
 fn return_statement(input: Tokens, place: Place) -> Step<Statement> {
     let start = input.peek().span;
-    let (rest, value) = cut(expression).parse(input.skip(1))?;
+    let (rest, value) = expression(input.skip(1))?;
     let span = rest.span_from(start);
     if place != Place::Function {
         input.context.report(
@@ -250,7 +250,7 @@ fn builtin(input: Tokens) -> Step<Statement> {
     let start = input.peek().span;
     let (rest, name) = cut(identifier).parse(input.skip(1))?;
     let (rest, _) = cut(token(TokenKind::Colon)).parse(rest)?;
-    let (rest, ()) = cut(type_expression).parse(rest)?;
+    let (rest, ()) = type_expression(rest)?;
     Ok((rest, Statement::Builtin { name, span: rest.span_from(start) }))
 }
 
@@ -263,7 +263,7 @@ fn testcase(input: Tokens) -> Step<Statement> {
     if !rest.is(TokenKind::LeftBrace) {
         return rest.expected(Expected::from(TokenKind::LeftBrace));
     }
-    let (rest, (body, _)) = cut(|input| braces(input, Place::TestCase)).parse(rest)?;
+    let (rest, (body, _)) = braces(rest, Place::TestCase)?;
     Ok((rest, Statement::TestCase(TestCase { name, extends, body, span: rest.span_from(start) })))
 }
 

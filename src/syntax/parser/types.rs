@@ -47,7 +47,7 @@ fn monotype(input: Tokens) -> Step<()> {
 }
 
 fn array_or_dict(input: Tokens) -> Step<()> {
-    let (input, ()) = cut(monotype).parse(input.skip(1))?;
+    let (input, ()) = monotype(input.skip(1))?;
     let (input, _) = opt((token(TokenKind::Colon), cut(monotype))).parse(input)?;
     let (input, _) = cut(token(TokenKind::RightBracket)).parse(input)?;
     Ok((input, ()))
@@ -80,13 +80,13 @@ fn function(input: Tokens) -> Step<()> {
         _ => input.expected(Wanted::Parameter),
     })?;
     let (input, _) = cut(token(TokenKind::Arrow)).parse(input)?;
-    cut(monotype).parse(input)
+    monotype(input)
 }
 
 /// `: type`.
 fn named_type(input: Tokens) -> Step<()> {
     let (input, _) = cut(token(TokenKind::Colon)).parse(input)?;
-    cut(monotype).parse(input)
+    monotype(input)
 }
 
 /// `item, item close`, a trailing comma allowed.
