@@ -54,7 +54,10 @@ impl Network {
                 StepKind::Transform(transform) => {
                     Work::Operator(transform.operator(&props).map_err(|error| error.at(step.span))?)
                 }
-                StepKind::To { spec, stage } => Work::Operator(Box::new(staging.operator(spec, *stage))),
+                StepKind::To { spec, stage } => {
+                    let operator = staging.operator(spec, *stage).map_err(|error| error.at(step.span))?;
+                    Work::Operator(Box::new(operator))
+                }
                 StepKind::Result(result) => Work::Result(*result),
             };
             running.push(Running {

@@ -3,20 +3,21 @@
 //! Made by the network for each `to` of a plan. It writes nothing: the points of all `to()` of a script are handed back
 //! when the whole script has succeeded.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use arrow::array::{Array, ArrayRef, AsArray, BooleanArray};
+use arrow::array::{Array, BooleanArray};
 use arrow::compute::filter;
-use arrow::datatypes::{Float64Type, Int64Type, TimestampNanosecondType, UInt64Type};
 use parking_lot::Mutex;
 
 use super::BucketWrite;
+use super::field_fn::{FieldFn, columns_read};
 use crate::error::{Error, Result};
 use crate::operators::{Operator, Out};
 use crate::plan::ToSpec;
 use crate::point::{FieldValue, Point};
-use crate::table::{Chunk, Column, ColumnType, Name, Place, Segment, Shape, TableId};
+use crate::table::{Cell, Chunk, Column, ColumnType, ColumnView, Name, Place, Segment, Shape, TableId};
 
 /// The points that all `to()` of a script have staged so far.
 pub struct Staging {
@@ -42,13 +43,14 @@ impl Staging {
     }
 
     /// The operator of the next `to()` of the script. Without `stage` it only passes rows on.
-    pub fn operator(&mut self, spec: &Arc<ToSpec>, stage: bool) -> To {
+    pub fn operator(&mut self, spec: &Arc<ToSpec>, stage: bool) -> Result<To> {
         let (spec, points, max_points) = (Arc::clone(spec), Arc::clone(&self.points), self.max_points);
         let staged =
             Staged { spec: Arc::clone(&spec), points: Vec::new(), parts: Vec::new(), skipped: Skipped::default() };
         let staged = stage.then(|| Arc::new(Mutex::new(staged)));
         self.staged.extend(staged.clone());
-        To { spec, staged, points, max_points, layout: None }
+        let field_fn = spec.field_fn.as_ref().map(FieldFn::new).transpose()?;
+        Ok(To { spec, staged, points, max_points, layout: None, field_fn })
     }
 
     /// How many points are staged.
@@ -125,6 +127,7 @@ pub struct To {
     points: Arc<AtomicUsize>,
     max_points: usize,
     layout: Option<Layout>,
+    field_fn: Option<FieldFn>,
 }
 
 impl Operator for To {
@@ -134,7 +137,7 @@ impl Operator for To {
             _ => Layout::new(&self.spec, &chunk.shape)?,
         };
         let chunk = with_times(chunk, layout.time)?;
-        if let Some(staged) = &self.staged {
+        if let Some(staged) = self.staged.clone() {
             self.stage(&mut staged.lock(), &layout, &chunk)?;
         }
         self.layout = Some(layout);
@@ -148,7 +151,7 @@ impl Operator for To {
 }
 
 impl To {
-    fn stage(&self, staged: &mut Staged, layout: &Layout, chunk: &Chunk) -> Result<()> {
+    fn stage(&mut self, staged: &mut Staged, layout: &Layout, chunk: &Chunk) -> Result<()> {
         let mut names = NameCache::default();
         let before = staged.points.len();
         for (segment, rows) in chunk.tables() {
@@ -156,7 +159,8 @@ impl To {
                 staged.parts.push((segment.table, staged.points.len()));
             }
             for row in rows {
-                if let Some(point) = layout.point(chunk, &segment, row, &mut names, &mut staged.skipped)? {
+                let cells = Cells { chunk, segment: &segment, row };
+                if let Some(point) = layout.point(&cells, self.field_fn.as_mut(), &mut names, &mut staged.skipped)? {
                     staged.points.push(point);
                 }
             }
@@ -178,12 +182,8 @@ struct Layout {
     time: Place,
     /// Sorted by key.
     tags: Vec<(Name, Place)>,
-    fields: Fields,
-}
-
-enum Fields {
-    /// `{<_field>: _value}`.
-    Narrow { field: Place, value: Place },
+    /// `_field` and `_value`; `None` if a `fieldFn` makes the fields.
+    narrow: Option<(Place, Place)>,
 }
 
 impl Layout {
@@ -197,58 +197,61 @@ impl Layout {
                 .with_hint(format!("to() takes the points' time from column {:?}", &*spec.time_column))
         })?;
         expect_type(time, ColumnType::Time)?;
-        let fields = narrow_fields(shape)?;
-        Ok(Layout {
-            shape: Arc::clone(shape),
-            measurement: measurement.place,
-            time: time.place,
-            tags: tag_columns(spec, shape)?,
-            fields,
-        })
+        let narrow = if spec.field_fn.is_none() { Some(narrow_fields(shape)?) } else { None };
+        let tags = tag_columns(spec, shape)?;
+        Ok(Layout { shape: Arc::clone(shape), measurement: measurement.place, time: time.place, tags, narrow })
     }
 
     /// The point of a row; `None` if the row makes none.
     fn point(
         &self,
-        chunk: &Chunk,
-        segment: &Segment,
-        row: usize,
+        cells: &Cells<'_>,
+        field_fn: Option<&mut FieldFn>,
         names: &mut NameCache,
         skipped: &mut Skipped,
     ) -> Result<Option<Point>> {
-        let Some(time_ns) = time_at(chunk, self.time, segment, row) else { return Ok(None) };
-        let Some(measurement) = string_at(chunk, self.measurement, segment, row).filter(|name| !name.is_empty()) else {
+        let Some(time_ns) = cells.time(self.time) else { return Ok(None) };
+        let Some(measurement) = cells.string(self.measurement).filter(|name| !name.is_empty()) else {
             skipped.measurement += 1;
             return Ok(None);
         };
-        let mut fields = Vec::with_capacity(1);
-        match &self.fields {
-            Fields::Narrow { field, value } => {
-                let Some(field) = string_at(chunk, *field, segment, row) else {
+        let fields = match (self.narrow, field_fn) {
+            (Some((field, value)), _) => match cells.string(field) {
+                Some(field) => narrow_field(cells, field, value, names)?,
+                None => {
                     skipped.field += 1;
                     return Ok(None);
-                };
-                let (array, index) = cell(chunk, *value, segment, row);
-                if let Some(value) = field_value(array, index)? {
-                    if field.is_empty() {
-                        return Err(Error::failed_precondition("all fields must have non-empty names"));
-                    }
-                    fields.push((names.name(usize::MAX, field), value));
                 }
-            }
-        }
+            },
+            (None, Some(field_fn)) => field_fn.fields(cells.chunk, cells.segment, cells.row)?,
+            (None, None) => return Err(Error::internal("to without fields")),
+        };
         if fields.is_empty() {
             return Ok(None);
         }
         let mut tags = Vec::with_capacity(self.tags.len());
         for (position, (key, place)) in self.tags.iter().enumerate() {
-            if let Some(value) = string_at(chunk, *place, segment, row).filter(|value| !value.is_empty()) {
-                tags.push((key.clone(), names.name(position, value)));
+            if let Some(value) = cells.string(*place).filter(|value| !value.is_empty()) {
+                tags.push((key.clone(), names.name(NameOf::Tag(position), value)));
             }
         }
-        let measurement = names.name(usize::MAX - 1, measurement);
+        let measurement = names.name(NameOf::Measurement, measurement);
         Ok(Some(Point { measurement, tags, fields, time_ns }))
     }
+}
+
+/// `{<_field>: _value}`, or nothing where the value makes no field.
+fn narrow_field(
+    cells: &Cells<'_>,
+    field: &str,
+    value: Place,
+    names: &mut NameCache,
+) -> Result<Vec<(Name, FieldValue)>> {
+    let Some(value) = field_value(cells.cell(value)) else { return Ok(Vec::new()) };
+    if field.is_empty() {
+        return Err(Error::failed_precondition("all fields must have non-empty names"));
+    }
+    Ok(vec![(names.name(NameOf::Field, field), value)])
 }
 
 fn expect_type(column: &Column, expected: ColumnType) -> Result<()> {
@@ -263,7 +266,7 @@ fn expect_type(column: &Column, expected: ColumnType) -> Result<()> {
     )))
 }
 
-fn narrow_fields(shape: &Shape) -> Result<Fields> {
+fn narrow_fields(shape: &Shape) -> Result<(Place, Place)> {
     let column = |label: &str| {
         shape.column(label).ok_or_else(|| {
             Error::failed_precondition(format!("table has no {label} column"))
@@ -272,8 +275,7 @@ fn narrow_fields(shape: &Shape) -> Result<Fields> {
     };
     let field = column("_field")?;
     expect_type(field, ColumnType::String)?;
-    let value = column("_value")?;
-    Ok(Fields::Narrow { field: field.place, value: value.place })
+    Ok((field.place, column("_value")?.place))
 }
 
 /// The columns that become tags, sorted by key. Group key membership does not matter.
@@ -294,7 +296,7 @@ fn tag_columns(spec: &ToSpec, shape: &Shape) -> Result<Vec<(Name, Place)>> {
             }
         }
         None => {
-            let read = spec.field_fn.as_ref().map(|closure| super::field_fn::columns_read(&closure.function));
+            let read = spec.field_fn.as_ref().map(|function| columns_read(&function.closure.function));
             for column in &shape.columns {
                 let implicit = column.column_type == ColumnType::String
                     && !reserved(&column.name)
@@ -348,59 +350,66 @@ fn with_times(mut chunk: Chunk, time: Place) -> Result<Chunk> {
     Ok(chunk)
 }
 
-/// The array and the index in it of a row's value.
-fn cell<'a>(chunk: &'a Chunk, place: Place, segment: &Segment, row: usize) -> (&'a ArrayRef, usize) {
-    match place {
-        Place::Key(column) => (&chunk.keys.columns[column as usize], segment.key_row as usize),
-        Place::Row(column) => (&chunk.rows[column as usize], row),
+/// The cells of one row.
+struct Cells<'a> {
+    chunk: &'a Chunk,
+    segment: &'a Segment,
+    row: usize,
+}
+
+impl<'a> Cells<'a> {
+    fn cell(&self, place: Place) -> Cell<'a> {
+        match place {
+            Place::Key(column) => {
+                ColumnView::of(self.chunk.keys.columns[column as usize].as_ref()).cell(self.segment.key_row as usize)
+            }
+            Place::Row(column) => ColumnView::of(self.chunk.rows[column as usize].as_ref()).cell(self.row),
+        }
     }
-}
 
-fn string_at<'a>(chunk: &'a Chunk, place: Place, segment: &Segment, row: usize) -> Option<&'a str> {
-    let (array, index) = cell(chunk, place, segment, row);
-    array.is_valid(index).then(|| array.as_string_view().value(index))
-}
+    fn string(&self, place: Place) -> Option<&'a str> {
+        if let Cell::String(text) = self.cell(place) { Some(text) } else { None }
+    }
 
-fn time_at(chunk: &Chunk, place: Place, segment: &Segment, row: usize) -> Option<i64> {
-    let (array, index) = cell(chunk, place, segment, row);
-    array.is_valid(index).then(|| array.as_primitive::<TimestampNanosecondType>().value(index))
+    fn time(&self, place: Place) -> Option<i64> {
+        if let Cell::Time(time_ns) = self.cell(place) { Some(time_ns) } else { None }
+    }
 }
 
 /// A cell as a field's value: nulls and floats that are not finite make no field, a time becomes its nanoseconds.
-fn field_value(array: &ArrayRef, index: usize) -> Result<Option<FieldValue>> {
-    use arrow::datatypes::{DataType, TimeUnit};
-    if array.is_null(index) {
-        return Ok(None);
-    }
-    Ok(match array.data_type() {
-        DataType::Boolean => Some(FieldValue::Bool(array.as_boolean().value(index))),
-        DataType::Int64 => Some(FieldValue::Int(array.as_primitive::<Int64Type>().value(index))),
-        DataType::UInt64 => Some(FieldValue::UInt(array.as_primitive::<UInt64Type>().value(index))),
-        DataType::Float64 => {
-            let value = array.as_primitive::<Float64Type>().value(index);
-            value.is_finite().then_some(FieldValue::Float(value))
-        }
-        DataType::Utf8View => Some(FieldValue::String(array.as_string_view().value(index).into())),
-        DataType::Timestamp(TimeUnit::Nanosecond, None) => {
-            Some(FieldValue::Int(array.as_primitive::<TimestampNanosecondType>().value(index)))
-        }
-        other => return Err(Error::internal(format!("unsupported field type {other}"))),
+fn field_value(cell: Cell<'_>) -> Option<FieldValue> {
+    Some(match cell {
+        Cell::Null => return None,
+        Cell::Bool(value) => FieldValue::Bool(value),
+        Cell::Int(value) | Cell::Time(value) => FieldValue::Int(value),
+        Cell::UInt(value) => FieldValue::UInt(value),
+        Cell::Float(value) if value.is_finite() => FieldValue::Float(value),
+        Cell::Float(_) => return None,
+        Cell::String(value) => FieldValue::String(value.into()),
     })
 }
 
-/// Names of the row before, by column: neighbouring rows mostly agree, and then share one allocation.
+/// What a name in a point stands for.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+enum NameOf {
+    Measurement,
+    Field,
+    Tag(usize),
+}
+
+/// Names of the row before: neighbouring rows mostly agree, and then share one allocation.
 #[derive(Default)]
 struct NameCache {
-    last: std::collections::HashMap<usize, Name>,
+    last: HashMap<NameOf, Name>,
 }
 
 impl NameCache {
-    fn name(&mut self, column: usize, text: &str) -> Name {
-        match self.last.get(&column) {
+    fn name(&mut self, of: NameOf, text: &str) -> Name {
+        match self.last.get(&of) {
             Some(name) if &**name == text => name.clone(),
             _ => {
                 let name: Name = text.into();
-                self.last.insert(column, name.clone());
+                self.last.insert(of, name.clone());
                 name
             }
         }

@@ -20,7 +20,7 @@ fn spec() -> ToSpec {
 /// Points as line protocol, the rows that were passed on, and warnings.
 fn run(spec: ToSpec, input: &str) -> Result<(String, String, Vec<String>)> {
     let mut staging = Staging::new(1_000);
-    let mut operator = staging.operator(&Arc::new(spec), true);
+    let mut operator = staging.operator(&Arc::new(spec), true).unwrap();
     let mut out = Out::default();
     for chunk in tables(input) {
         operator.push(0, chunk, &mut out)?;
@@ -208,9 +208,9 @@ fn more_points_than_the_limit_are_refused() {
     let row = "
         _time:time _measurement:string _field:string _value:int
         T1 m f 1";
-    staging.operator(&spec, true).push(0, tables(row).remove(0), &mut out).unwrap();
+    staging.operator(&spec, true).unwrap().push(0, tables(row).remove(0), &mut out).unwrap();
     // The limit is for all `to()` of a script together.
-    let error = staging.operator(&spec, true).push(0, tables(row).remove(0), &mut out).unwrap_err();
+    let error = staging.operator(&spec, true).unwrap().push(0, tables(row).remove(0), &mut out).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::ResourceExhausted);
 }
 
@@ -218,7 +218,7 @@ fn more_points_than_the_limit_are_refused() {
 fn points_come_in_the_order_of_tables_and_of_the_calls_not_of_arrival() {
     let mut staging = Staging::new(10);
     let spec = Arc::new(spec());
-    let (mut first, mut second) = (staging.operator(&spec, true), staging.operator(&spec, true));
+    let (mut first, mut second) = (staging.operator(&spec, true).unwrap(), staging.operator(&spec, true).unwrap());
     let mut out = Out::default();
     let mut chunks = tables(
         "
@@ -237,7 +237,7 @@ fn points_come_in_the_order_of_tables_and_of_the_calls_not_of_arrival() {
 #[test]
 fn without_staging_rows_pass_and_no_point_is_made() {
     let mut staging = Staging::new(10);
-    let mut operator = staging.operator(&Arc::new(spec()), false);
+    let mut operator = staging.operator(&Arc::new(spec()), false).unwrap();
     let mut out = Out::default();
     let input = "
         _time:time _measurement:string _field:string _value:int

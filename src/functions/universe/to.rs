@@ -9,7 +9,7 @@ use crate::flux::Value;
 use crate::flux::builtin::{Builtin, Call};
 use crate::functions::arguments::Arguments;
 use crate::functions::universe::from::refuse_remote;
-use crate::plan::{Node, NodeKind, ToSpec};
+use crate::plan::{Node, NodeKind, RowFunction, ToSpec};
 
 /// `to`, of `universe` and of `influxdata/influxdb`.
 pub const fn to(package: &'static str) -> Builtin {
@@ -37,13 +37,17 @@ fn body(call: &mut Call<'_>) -> Result<Value> {
             return Err(Error::invalid("cannot provide both `bucket` and `bucketID` parameters to the `to` function"));
         }
     };
+    let field_fn = match call.optional_closure("fieldFn")? {
+        Some(closure) => Some(RowFunction { closure, hosts: call.host.row_hosts() }),
+        None => None,
+    };
     let spec = ToSpec {
         bucket: call.host.world().bucket_id(&bucket_name)?,
         bucket_name,
         time_column: call.optional_string("timeColumn")?.unwrap_or_else(|| "_time".into()),
         measurement_column: call.optional_string("measurementColumn")?.unwrap_or_else(|| "_measurement".into()),
         tag_columns: call.optional_strings("tagColumns")?,
-        field_fn: call.optional_closure("fieldFn")?,
+        field_fn,
     };
     let node = Arc::new(Node { kind: NodeKind::To(Arc::new(spec)), inputs: vec![tables], span: call.span });
     call.host.side_effect(Arc::clone(&node) as Arc<dyn crate::flux::value::Stream>);
