@@ -120,7 +120,7 @@ impl ScriptWorld {
     }
 
     fn plan_script(self: &Arc<Self>, script: &Script, times: Times) -> Result<Plan> {
-        let streams = script.evaluate(times, Arc::clone(self) as Arc<dyn host::World>)?;
+        let streams = script.evaluate(times, Arc::clone(self) as Arc<dyn host::World>, &self.context.cancel)?;
         self.plan(&Graph::of_script(&streams)?, true)
     }
 

@@ -6,11 +6,15 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use parking_lot::Mutex;
+use tokio_util::sync::CancellationToken;
 
 use crate::diagnostic::{Diagnostic, Severity, Source};
-use crate::error::{Error, Result};
-use crate::flux::host;
+use crate::error::Result;
+use crate::flux::eval::{EvalRequest, evaluate};
 use crate::flux::value::Stream;
+use crate::flux::{Value, host};
+use crate::functions::influxdb::tasks;
+use crate::functions::library;
 use crate::syntax::{self, ast};
 
 /// How many scripts are kept.
@@ -22,7 +26,7 @@ pub struct Script {
     /// Its text and name.
     pub source: Source,
     /// Its tree.
-    pub file: ast::File,
+    pub file: Arc<ast::File>,
     /// Its problems, warnings among them, in the order of the text.
     pub diagnostics: Vec<Diagnostic>,
 }
@@ -31,7 +35,7 @@ impl Script {
     /// Parses and checks a text.
     pub fn new(source: &Source) -> Script {
         let parsed = syntax::parse(&source.text);
-        Script { source: source.clone(), file: parsed.file, diagnostics: parsed.diagnostics }
+        Script { source: source.clone(), file: Arc::new(parsed.file), diagnostics: parsed.diagnostics }
     }
 
     /// Whether it may run: it has no errors.
@@ -40,9 +44,23 @@ impl Script {
     }
 
     /// Evaluates it: the streams that have to run, in program order.
-    pub fn evaluate(&self, times: Times, world: Arc<dyn host::World>) -> Result<Vec<Arc<dyn Stream>>> {
-        let _ = (times, world);
-        Err(Error::unimplemented("running scripts"))
+    ///
+    /// Errors: the first one, with its innermost place in the script; Canceled when `cancel` ends it.
+    pub fn evaluate(
+        &self,
+        times: Times,
+        world: Arc<dyn host::World>,
+        cancel: &CancellationToken,
+    ) -> Result<Vec<Arc<dyn Stream>>> {
+        let last_success = times.last_success_ns.map_or(Value::Null, Value::Time);
+        let cancel = cancel.clone();
+        let request = EvalRequest {
+            now_ns: times.now_ns,
+            options: vec![(tasks::PACKAGE.into(), tasks::LAST_SUCCESS_TIME.into(), last_success)],
+            cancelled: Some(Arc::new(move || cancel.is_cancelled())),
+            ..EvalRequest::default()
+        };
+        Ok(evaluate(&self.file, library(), request, world)?.streams)
     }
 }
 

@@ -6,6 +6,7 @@
 use std::sync::Arc;
 
 use parking_lot::Mutex;
+use tokio_util::sync::CancellationToken;
 
 use super::request::TaskPlan;
 use super::script::{Script, Times};
@@ -22,7 +23,7 @@ use crate::table::Chunk;
 /// The buckets of a script that runs at these times.
 pub fn task_plan(script: &Script, times: Times) -> TaskPlan {
     let world = Arc::new(NamesOnly::default());
-    let streams = script.evaluate(times, Arc::clone(&world) as Arc<dyn host::World>);
+    let streams = script.evaluate(times, Arc::clone(&world) as Arc<dyn host::World>, &CancellationToken::new());
     let mut plan = std::mem::take(&mut *world.found.lock());
     match streams.and_then(|streams| Graph::of_script(&streams)) {
         Ok(graph) => {

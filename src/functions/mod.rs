@@ -20,19 +20,19 @@ mod not_yet;
 pub mod system;
 pub mod universe;
 
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock};
 
 pub use not_yet::{FUNCTIONS_NOT_YET, PACKAGES_NOT_YET};
 
 use crate::flux::library::Library;
 
 /// All packages, built once.
-pub fn library() -> &'static Library {
-    static LIBRARY: LazyLock<Library> = LazyLock::new(|| {
+pub fn library() -> &'static Arc<Library> {
+    static LIBRARY: LazyLock<Arc<Library>> = LazyLock::new(|| {
         let packages = [universe::package(), array::package(), csv::package(), system::package()];
-        Library::new(packages.into_iter().chain(influxdb::packages()))
-            .expect("names are unique and signatures read, as the test over the library shows")
-            .with_not_yet(PACKAGES_NOT_YET, FUNCTIONS_NOT_YET)
+        let library = Library::new(packages.into_iter().chain(influxdb::packages()))
+            .expect("names are unique and signatures read, as the test over the library shows");
+        Arc::new(library.with_not_yet(PACKAGES_NOT_YET, FUNCTIONS_NOT_YET))
     });
     &LIBRARY
 }
