@@ -10,10 +10,9 @@ use arrow::compute::take;
 
 use super::{Operator, Out, Transform};
 use crate::error::Result;
-use crate::table::chunk::MAX_CHUNK_ROWS;
 use crate::table::scan::StreamProps;
 use crate::table::whole::WholeTables;
-use crate::table::{Chunk, ColumnView, Name, Segment};
+use crate::table::{Chunk, ColumnView, Name};
 
 /// `sort(columns, desc)`.
 #[derive(Clone, Debug)]
@@ -51,11 +50,14 @@ struct SortOperator {
 
 impl Operator for SortOperator {
     fn push(&mut self, _port: usize, chunk: Chunk, out: &mut Out) -> Result<()> {
-        for chunk in self.whole.push(chunk)? {
-            let rows = self.sort.order(&chunk);
-            for part in cut(chunk, rows)? {
-                out.push(part);
+        for mut chunk in self.whole.push(chunk)? {
+            if let Some(order) = self.sort.order(&chunk) {
+                let order = UInt32Array::from(order);
+                for column in &mut chunk.rows {
+                    *column = take(column, &order, None)?;
+                }
             }
+            out.chunks.extend(chunk.cut());
         }
         Ok(())
     }
@@ -149,46 +151,13 @@ fn float_rank(value: f64) -> u64 {
     if bits & SIGN == 0 { bits | SIGN } else { !bits }
 }
 
-/// The chunk with its rows in another order, in pieces of the usual size.
-fn cut(chunk: Chunk, order: Option<Vec<u32>>) -> Result<Vec<Chunk>> {
-    let order = order.map(UInt32Array::from);
-    let mut pieces = Vec::new();
-    let mut start = 0;
-    let mut first = 0;
-    loop {
-        let end = chunk.len.min(start + MAX_CHUNK_ROWS);
-        let mut segments: Vec<Segment> = Vec::new();
-        for segment in &chunk.segments[first..] {
-            let whole = segment.end as usize <= end;
-            let done = segment.done && whole;
-            segments.push(Segment { end: segment.end.min(end as u32) - start as u32, done, ..*segment });
-            if !whole {
-                break;
-            }
-            first += 1;
-        }
-        let mut rows = Vec::with_capacity(chunk.rows.len());
-        for column in &chunk.rows {
-            rows.push(match &order {
-                Some(order) => take(column, &order.slice(start, end - start), None)?,
-                None => column.slice(start, end - start),
-            });
-        }
-        let (shape, keys) = (chunk.shape.clone(), chunk.keys.clone());
-        pieces.push(Chunk { shape, keys, segments, rows, len: end - start });
-        start = end;
-        if start == chunk.len && first == chunk.segments.len() {
-            return Ok(pieces);
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
 
     use super::super::testing::*;
     use super::*;
+    use crate::table::chunk::MAX_CHUNK_ROWS;
     use crate::table::testing::tables;
 
     fn sort(columns: &[&str], desc: bool) -> Sort {

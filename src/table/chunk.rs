@@ -74,6 +74,38 @@ impl Chunk {
         Ok(self)
     }
 
+    /// The same tables in chunks of no more than the usual number of rows; no row is copied.
+    pub fn cut(self) -> Vec<Chunk> {
+        if self.len <= MAX_CHUNK_ROWS {
+            return vec![self];
+        }
+        let mut chunks = Vec::new();
+        let mut first = 0;
+        let mut start = 0;
+        while start < self.len {
+            let end = self.len.min(start + MAX_CHUNK_ROWS);
+            let mut segments = Vec::new();
+            for segment in &self.segments[first..] {
+                let whole = segment.end as usize <= end;
+                let own_end = segment.end.min(end as u32) - start as u32;
+                segments.push(Segment { end: own_end, done: segment.done && whole, ..*segment });
+                if !whole {
+                    break;
+                }
+                first += 1;
+            }
+            chunks.push(Chunk {
+                shape: Arc::clone(&self.shape),
+                keys: Arc::clone(&self.keys),
+                segments,
+                rows: self.rows.iter().map(|array| array.slice(start, end - start)).collect(),
+                len: end - start,
+            });
+            start = end;
+        }
+        chunks
+    }
+
     /// The array of a row column by name; `None` if there is no such column or it is in the key.
     pub fn row_array(&self, name: &str) -> Option<&ArrayRef> {
         match self.shape.column(name)?.place {
