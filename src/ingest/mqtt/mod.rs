@@ -192,3 +192,6 @@ fn refuse(stream: TcpStream, peer: SocketAddr) {
     tracing::debug!(%peer, "too many connections");
     drop(stream);
 }
+
+#[cfg(test)]
+mod tests;
