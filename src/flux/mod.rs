@@ -5,6 +5,7 @@
 
 pub mod builtin;
 pub mod call_errors;
+pub mod check;
 pub mod eval;
 pub mod host;
 pub mod library;

@@ -79,7 +79,11 @@ pub fn from_truth(truth: Option<bool>) -> Value {
 }
 
 fn unsupported(operator: BinaryOperator, left: &Value, right: &Value) -> Error {
-    let (left, right) = (left.type_name(), right.type_name());
+    unsupported_types(operator, left.type_name(), right.type_name())
+}
+
+/// The error for operands of types that an operator does not take, with what may help.
+pub fn unsupported_types(operator: BinaryOperator, left: &str, right: &str) -> Error {
     let error = Error::invalid(format!("unsupported binary expression {left} {} {right}", operator.symbol()));
     let numeric = |name: &str| matches!(name, "int" | "uint" | "float");
     match (left, right) {
