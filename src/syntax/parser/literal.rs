@@ -101,6 +101,11 @@ fn time(context: &Context, text: &str, span: Span) -> Option<ExprKind> {
     };
     // The message repeats the text, to which the caret points already.
     let why = error.message().split_once("as a time: ").map_or(error.message(), |(_, why)| why);
+    if why.contains("outside") {
+        let diagnostic = Diagnostic::error("time-out-of-range", "time out of range", span);
+        context.report(diagnostic.help("times are 64 bits of nanoseconds: from 1677 to 2262"));
+        return None;
+    }
     context.report(Diagnostic::error("invalid-time", format!("invalid time: {why}"), span));
     None
 }
