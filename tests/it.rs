@@ -5,5 +5,6 @@
 mod commitlog;
 mod diagnostics;
 mod floors;
+mod functions;
 mod query;
 mod support;

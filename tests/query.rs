@@ -251,10 +251,13 @@ async fn check(path: &Path, engine: &Engine) -> Vec<String> {
         let world = Arc::new(case.memory().chunks_of(rows));
         others.push((format!("chunks of {rows} rows"), case.run(engine, world, usize::MAX).await));
     }
+    // Without points there is nothing that a store could answer in another way.
+    let pushes = if case.buckets.iter().any(|(_, points)| !points.is_empty()) { MOST_PUSH_OPS + 1 } else { 0 };
     let directory = tempfile::tempdir().unwrap();
-    let store: Arc<dyn World> = Arc::new(case.store(directory.path()).await);
-    for max in 0..=MOST_PUSH_OPS {
-        others.push((format!("a store that takes up to {max}"), case.run(engine, Arc::clone(&store), max).await));
+    let store = if pushes > 0 { Some(Arc::new(case.store(directory.path()).await)) } else { None };
+    for (max, store) in (0..pushes).zip(store.iter().cycle()) {
+        let store: Arc<dyn World> = store.clone();
+        others.push((format!("a store that takes up to {max}"), case.run(engine, store, max).await));
     }
     for (what, other) in others {
         if other != plain {

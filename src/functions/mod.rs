@@ -17,6 +17,7 @@ pub mod csv;
 pub mod influxdb;
 pub mod location;
 mod not_yet;
+pub mod reference;
 pub mod system;
 pub mod universe;
 

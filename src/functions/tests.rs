@@ -43,3 +43,16 @@ fn what_is_not_supported_yet_is_not_in_the_library() {
     }
     assert!(PACKAGES_NOT_YET.is_sorted());
 }
+
+/// `BLESS=1` rewrites the file.
+#[test]
+fn functions_md_is_what_the_library_says() {
+    let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("grammar/functions.md");
+    let text = reference::markdown(library());
+    if std::env::var_os("BLESS").is_some() {
+        std::fs::create_dir_all(path.parent().expect("a folder")).expect("the folder can be made");
+        std::fs::write(&path, &text).expect("the reference can be written");
+    }
+    let found = std::fs::read_to_string(&path).unwrap_or_default();
+    assert!(found == text, "grammar/functions.md is not current: BLESS=1 cargo test functions_md");
+}

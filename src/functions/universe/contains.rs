@@ -15,8 +15,7 @@ pub static CONTAINS: Builtin = Builtin {
     name: "contains",
     signature: "(value: A, set: [A]) => bool where A: Nullable",
     doc: "Whether the value is one of the array's.",
-    examples: &["import \"array\"\n\narray.from(rows: [{host: \"a\"}, {host: \"b\"}])\n    |> filter(fn: (r) => \
-                 contains(value: r.host, set: [\"b\", \"c\"]))"],
+    examples: &["import \"array\"\n\narray.from(rows: [{b: contains(value: \"b\", set: [\"b\", \"c\"])}])"],
     body: contains,
 };
 

@@ -3,13 +3,16 @@
 //! Listed in `functions`; a file per function, a file for families with one body.
 
 pub mod aggregate;
+pub mod columns;
 pub mod contains;
 pub mod convert;
+pub mod first_last;
 pub mod from;
 pub mod group;
 pub mod limit;
 pub mod now;
 pub mod range;
+pub mod set;
 pub mod sort;
 pub mod table_find;
 pub mod to;
@@ -34,19 +37,26 @@ pub fn package() -> Package {
             &convert::BYTES,
             &contains::CONTAINS,
             &aggregate::COUNT,
+            &columns::DROP,
+            &columns::DUPLICATE,
             &convert::DURATION,
             &table_find::FIND_COLUMN,
             &table_find::FIND_RECORD,
+            &first_last::FIRST,
             &convert::FLOAT,
             &FROM,
             &table_find::GET_COLUMN,
             &table_find::GET_RECORD,
             &group::GROUP,
             &convert::INT,
+            &columns::KEEP,
+            &first_last::LAST,
             &contains::LENGTH,
             &limit::LIMIT,
             &aggregate::MEAN,
             &range::RANGE,
+            &columns::RENAME,
+            &set::SET,
             &convert::STRING,
             &sort::SORT,
             &aggregate::SUM,

@@ -5,7 +5,8 @@
 use crate::error::{Error, Result};
 use crate::flux::Value;
 use crate::flux::builtin::{Builtin, Call};
-use crate::functions::arguments::{Arguments, stream};
+use crate::functions::arguments::{Arguments, stream, transform};
+use crate::operators::Range;
 use crate::plan::NodeKind;
 use crate::table::Bounds;
 use crate::table::scan::SourceRef;
@@ -35,7 +36,7 @@ fn body(call: &mut Call<'_>) -> Result<Value> {
         let source = SourceRef { bucket: bucket.clone(), bounds };
         return Ok(stream(NodeKind::Source(source), Vec::new(), call));
     }
-    Err(Error::unimplemented("range over other streams than from"))
+    Ok(transform(Range::new(bounds)?, tables, call))
 }
 
 /// A bound: a time, Unix seconds, or a duration relative to now in which a month is a twelfth of 365.25 days.

@@ -18,10 +18,8 @@ pub static TABLE_FIND: Builtin = Builtin {
     name: "tableFind",
     signature: "(<-tables: stream[B], fn: (key: A) => bool) => stream[B] where A: Record, B: Record",
     doc: "Reads the first table whose group key satisfies fn.",
-    examples: &[
-        "import \"array\"\n\nt = array.from(rows: [{v: 1}]) |> tableFind(fn: (key) => true)\narray.from(rows: \
-                 t |> getColumn(column: \"v\") |> array.map(fn: (x) => ({v: x})))",
-    ],
+    examples: &["import \"array\"\n\nt = array.from(rows: [{v: 1}]) |> tableFind(fn: (key) => true)\n\n\
+                 array.from(rows: [{v: (t |> getRecord(idx: 0)).v}])"],
     body: table_find,
 };
 
@@ -53,7 +51,8 @@ pub static GET_COLUMN: Builtin = Builtin {
     name: "getColumn",
     signature: "(<-table: stream[A], column: string) => [B] where A: Record",
     doc: "The values of a column of a table that tableFind has read.",
-    examples: &[],
+    examples: &["import \"array\"\n\nv = array.from(rows: [{v: 1}, {v: 2}]) |> tableFind(fn: (key) => true) |> \
+                 getColumn(column: \"v\")\n\narray.from(rows: [{second: v[1]}])"],
     body: get_column,
 };
 
@@ -63,7 +62,10 @@ pub static GET_RECORD: Builtin = Builtin {
     name: "getRecord",
     signature: "(<-table: stream[A], idx: int) => A where A: Record",
     doc: "A row of a table that tableFind has read.",
-    examples: &[],
+    examples: &[
+        "import \"array\"\n\nr = array.from(rows: [{v: 1}]) |> tableFind(fn: (key) => true) |> getRecord(idx: 0)\n\n\
+                 array.from(rows: [{v: r.v}])",
+    ],
     body: get_record,
 };
 
