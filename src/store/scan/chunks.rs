@@ -1,9 +1,9 @@
 //! The chunks of a scan: tables in the order of their keys, many to a chunk.
 //!
-//! The last step of a scan. Tables are taken in windows of at most a chunk's rows; within a window those of one shape share
-//! a chunk. Nothing is allocated per table and column.
+//! The last step of a scan. Tables that follow each other and have one shape share a chunk, up to a chunk's rows: a chunk
+//! never reaches over a table of another shape, since a reader is promised tables in order. Nothing is allocated per table
+//! and column.
 
-use std::collections::VecDeque;
 use std::sync::Arc;
 
 use hashbrown::HashMap;
@@ -18,8 +18,8 @@ use crate::table::chunk::MAX_CHUNK_ROWS;
 use crate::table::scan::Bounds;
 use crate::table::{Chunk, Segment};
 
-/// Most cells of row columns in a window.
-const MAX_WINDOW_CELLS: usize = 1 << 20;
+/// Most cells of row columns in a chunk.
+const MAX_CHUNK_CELLS: usize = 1 << 20;
 
 /// Gives the chunks of a scan one after the other.
 pub(super) struct Emitter {
@@ -34,7 +34,6 @@ pub(super) struct Emitter {
     next: usize,
     next_row: Option<usize>,
     next_id: u64,
-    ready: VecDeque<Chunk>,
 }
 
 impl Emitter {
@@ -108,24 +107,24 @@ impl Emitter {
             next: 0,
             next_row: None,
             next_id: 0,
-            ready: VecDeque::new(),
         }
     }
 
     /// The next chunk.
     pub(super) fn next(&mut self) -> Result<Option<Chunk>> {
-        while self.ready.is_empty() && self.next < self.outputs.len() {
-            self.fill_window()?;
+        while self.next < self.outputs.len() {
+            if let Some(chunk) = self.fill_chunk()? {
+                return Ok(Some(chunk));
+            }
         }
-        Ok(self.ready.pop_front())
+        Ok(None)
     }
 
-    fn fill_window(&mut self) -> Result<()> {
-        let mut builders: Vec<ChunkBuilder> = Vec::new();
+    /// The next chunk, or none where the tables looked at have no row.
+    fn fill_chunk(&mut self) -> Result<Option<Chunk>> {
+        let mut building: Option<ChunkBuilder> = None;
         let mut room = MAX_CHUNK_ROWS;
-        let mut cells = MAX_WINDOW_CELLS;
-        let mut cut = None;
-        let continued = self.next_row.is_some();
+        let mut cells = MAX_CHUNK_CELLS;
         while self.next < self.outputs.len() && room > 0 && cells > 0 {
             let output = self.outputs[self.next];
             let plan = &self.tables[output.table as usize];
@@ -134,11 +133,10 @@ impl Emitter {
                 if self.wide { &self.presences[output.of as usize] } else { std::slice::from_ref(&output.of) };
             let key = (output.table, series.group, output.of);
             let shape = self.shapes.get(key, plan, fields, self.wide);
-            let place = builders.iter().position(|builder| Arc::ptr_eq(&builder.shape, &shape)).unwrap_or_else(|| {
-                builders.push(ChunkBuilder::new(shape));
-                builders.len() - 1
-            });
-            let builder = &mut builders[place];
+            if building.as_ref().is_some_and(|builder| !Arc::ptr_eq(&builder.shape, &shape)) {
+                break;
+            }
+            let builder = building.get_or_insert_with(|| ChunkBuilder::new(shape));
 
             let first = self.next_row.unwrap_or(series.rows.start);
             let most = room.min((cells / fields.len()).max(1));
@@ -166,27 +164,15 @@ impl Emitter {
             if done {
                 self.next += 1;
                 self.next_row = None;
-                if continued {
-                    // Its last part must be given before any other table is open.
-                    break;
-                }
             } else {
                 self.next_row = Some(stopped);
-                cut = Some(place);
                 break;
             }
         }
-        // The table that goes on in the next window comes last, so that no other is open with it.
-        if let Some(place) = cut {
-            let last = builders.len() - 1;
-            builders[place..=last].rotate_left(1);
+        match building.filter(|builder| !builder.segments.is_empty()) {
+            Some(builder) => builder.finish(&self.tables, self.bounds).map(Some),
+            None => Ok(None),
         }
-        for builder in builders {
-            if !builder.segments.is_empty() {
-                self.ready.push_back(builder.finish(&self.tables, self.bounds)?);
-            }
-        }
-        Ok(())
     }
 }
 
