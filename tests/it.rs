@@ -8,3 +8,4 @@ mod floors;
 mod functions;
 mod query;
 mod support;
+mod tasks;

@@ -332,12 +332,38 @@ pub struct TasksConfig {
     pub concurrency: usize,
     /// How long a slot waits for the sink to have applied what had arrived before its end.
     pub wait_for_data: Age,
+    /// How long a run may take; absent: as long as its task's interval, at least a minute.
+    pub run_limit: Option<Age>,
+    /// Slots that were missed while nobody ran them: `none`, `last`, or `all` of them.
+    pub catchup: CatchUpPolicy,
+    /// With `all`: only the newest so many.
+    pub catchup_limit: usize,
 }
 
 impl Default for TasksConfig {
     fn default() -> Self {
-        TasksConfig { dir: PathBuf::from("tasks"), concurrency: 8, wait_for_data: Age::seconds(60) }
+        TasksConfig {
+            dir: PathBuf::from("tasks"),
+            concurrency: 8,
+            wait_for_data: Age::seconds(60),
+            run_limit: None,
+            catchup: CatchUpPolicy::All,
+            catchup_limit: 1_000,
+        }
     }
+}
+
+/// What is done about missed slots.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum CatchUpPolicy {
+    /// They are passed over.
+    None,
+    /// The newest one runs.
+    Last,
+    /// They run, oldest first.
+    #[default]
+    All,
 }
 
 /// `[http]`.

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use parking_lot::Mutex;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
 
 use super::definition::{Definition, TaskStatus};
@@ -28,6 +28,7 @@ use super::wake::Ticker;
 use crate::catalogue::Catalogue;
 use crate::clock::{ArrivalClock, Clock};
 use crate::commitlog::CommitLog;
+use crate::config::{CatchUpPolicy, TasksConfig};
 use crate::diagnostic::nearest;
 use crate::engine::Engine;
 use crate::error::{Error, Result};
@@ -92,6 +93,22 @@ impl Settings {
             catch_up: CatchUp::All(1_000),
             settle: Duration::ZERO,
             partitions: 1,
+        }
+    }
+}
+
+impl From<&TasksConfig> for Settings {
+    fn from(config: &TasksConfig) -> Self {
+        Settings {
+            concurrency: config.concurrency,
+            wait_for_data: config.wait_for_data.0,
+            run_limit: config.run_limit.map(|limit| limit.0),
+            catch_up: match config.catchup {
+                CatchUpPolicy::None => CatchUp::None,
+                CatchUpPolicy::Last => CatchUp::Last,
+                CatchUpPolicy::All => CatchUp::All(config.catchup_limit),
+            },
+            ..Settings::new(&config.dir)
         }
     }
 }
@@ -321,6 +338,11 @@ impl Tasks {
         self.set_status(id_or_name, TaskStatus::Active).await
     }
 
+    /// A number that changes whenever an attempt starts or ends, and when the directory has been loaded.
+    pub fn changes(&self) -> watch::Receiver<u64> {
+        self.scheduler.changes()
+    }
+
     /// Waits until a run has ended for good, and returns it.
     pub async fn ended(&self, id_or_name: &str, run: &str) -> Result<RunView> {
         let mut changes = self.scheduler.changes();
@@ -360,6 +382,7 @@ impl Tasks {
             }
         }
         *self.files.lock() = LoadedFiles { scanned: Some(files), states };
+        self.scheduler.changed();
         self.scheduler.wake.notify_one();
         Ok(loaded)
     }

@@ -119,6 +119,11 @@ impl Scheduler {
         self.changes.subscribe()
     }
 
+    /// Something else has changed that who waits for changes may want to see.
+    pub fn changed(&self) {
+        self.changes.send_modify(|count| *count += 1);
+    }
+
     /// What is under way for a task, by slot.
     pub fn under_way(&self, task: &str) -> Vec<UnderWay> {
         let all = self.live.lock();
@@ -260,7 +265,7 @@ impl Scheduler {
         live.waiting.remove(&attempt.slot_ns);
         live.running.insert(attempt.slot_ns, Arc::clone(&attempt));
         drop(all);
-        self.changes.send_modify(|count| *count += 1);
+        self.changed();
         let (scheduler, started) = (Arc::clone(self), Arc::clone(&attempt));
         tokio::spawn(async move {
             let made = std::panic::AssertUnwindSafe(scheduler.executor.attempt(&started)).catch_unwind().await;
@@ -301,7 +306,7 @@ impl Scheduler {
             }
         }
         drop(all);
-        self.changes.send_modify(|count| *count += 1);
+        self.changed();
         self.wake.notify_one();
     }
 }
