@@ -1,10 +1,17 @@
 //! fluxmill: devices speak MQTT to it, a durable log keeps every message, Flux tasks run over it on time.
 #![doc = include_str!("ARCHITECTURE.md")]
 
+pub mod api;
 pub mod catalogue;
+#[cfg(feature = "mqtt")]
+pub mod cli;
 pub mod clock;
 pub mod commitlog;
 pub mod config;
+#[cfg(feature = "mqtt")]
+pub mod daemon;
+#[cfg(feature = "mqtt")]
+pub mod demo;
 pub mod diagnostic;
 pub mod engine;
 pub mod error;

@@ -14,7 +14,7 @@ mod task_plan;
 pub use collected::{CollectedResult, CollectedResults};
 pub use request::{RunError, RunReport, RunRequest, TaskPlan};
 
-pub use store_world::StoreWorld;
+pub use store_world::{NoBuckets, StoreWorld};
 
 pub use crate::exec::sink::DiscardResults;
 pub use crate::exec::{BucketWrite, Limits, ResultSink};

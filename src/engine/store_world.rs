@@ -52,6 +52,28 @@ impl World for StoreWorld {
     }
 }
 
+/// A world without buckets, for scripts that need none.
+#[derive(Clone, Copy, Debug)]
+pub struct NoBuckets;
+
+impl World for NoBuckets {
+    fn bucket_id(&self, name_or_id: &str) -> Result<Name> {
+        Err(Error::not_found(format!("could not find bucket {name_or_id:?}")))
+    }
+
+    fn offer(&self, source: &SourceRef, _ops: &[PushOp], _max: usize) -> Result<Taken> {
+        Err(Error::not_found(format!("could not find bucket {:?}", source.bucket)))
+    }
+
+    fn secret(&self, _name: &str) -> Option<String> {
+        None
+    }
+
+    fn wall_clock_ns(&self) -> i64 {
+        crate::clock::SystemClock.now_ns()
+    }
+}
+
 /// The error with the bucket that was probably meant.
 pub(super) fn with_near<'a>(error: Error, name: &str, buckets: impl Iterator<Item = &'a str>) -> Error {
     match nearest(name, buckets) {

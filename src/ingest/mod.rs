@@ -7,6 +7,7 @@ pub mod accept;
 pub mod dead_letter;
 pub mod decode;
 pub mod filter;
+pub mod freshness;
 #[cfg(feature = "mqtt")]
 pub mod mqtt;
 pub mod record;

@@ -41,7 +41,7 @@ impl AggregateKind {
             (AggregateKind::Count, Bool | Int | UInt | Float | String) => Ok(Int),
             (AggregateKind::Sum, Int | UInt | Float) => Ok(column),
             (AggregateKind::Mean, Int | UInt | Float) => Ok(Float),
-            (_, Bool | Int | UInt | Float | String | Time) => {
+            (AggregateKind::Count, Time) | (_, Bool | String | Time) => {
                 Err(Error::failed_precondition(format!("unsupported aggregate column type {}", column.flux_name()))
                     .with_hint(format!("{} takes numbers; filter by _field first", self.name())))
             }

@@ -358,7 +358,7 @@ impl Executor {
                     Error::failed_precondition(format!("bucket {} has no topic to write to", bucket.name))
                 })
             };
-        let output = output::records(&writes, &origin, &self.arrivals, topic_of)?;
+        let output = output::records(&writes, Some(&origin), &self.arrivals, topic_of)?;
         self.append(attempt, run, output).await
     }
 

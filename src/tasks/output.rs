@@ -57,10 +57,11 @@ pub fn merge(points: Vec<Point>) -> Vec<Point> {
     merged.into_values().collect()
 }
 
-/// The records of a run's points. `topic_of` names the topic that takes a bucket's writes.
+/// The records of a script's points; `origin` says which run wrote them, `None` for an ad-hoc script. `topic_of` names the
+/// topic that takes a bucket's writes.
 pub fn records(
     writes: &[BucketWrite],
-    origin: &Origin,
+    origin: Option<&Origin>,
     arrivals: &Arc<ArrivalClock>,
     topic_of: impl Fn(&BucketWrite) -> Result<Name>,
 ) -> Result<Output> {
@@ -69,7 +70,7 @@ pub fn records(
         let topic = topic_of(write)?;
         for point in &write.points {
             let time_ns = output.next_arrival(arrivals);
-            output.records.push(record(&topic, point, time_ns, Some(origin)));
+            output.records.push(record(&topic, point, time_ns, origin));
         }
     }
     Ok(output)
@@ -166,7 +167,7 @@ mod tests {
         let clock = Arc::new(ManualClock::new(1_000_000_000));
         let arrivals = Arc::new(ArrivalClock::new(clock, 0));
         let origin = Origin { task: "00000000000000aa".into(), slot_ns: 60, attempt: 2 };
-        let output = records(&[write], &origin, &arrivals, |write| Ok(write.bucket_name.clone())).unwrap();
+        let output = records(&[write], Some(&origin), &arrivals, |write| Ok(write.bucket_name.clone())).unwrap();
         let record = &output.records[0];
         assert_eq!(&*record.topic, "down");
         assert_eq!(&record.key[..], b"genData,generatorID=gen\\ 1");

@@ -1,0 +1,138 @@
+//! The HTTP API: InfluxDB 2's paths, statuses and bodies, and fluxmill's own under `/api/fluxmill`.
+//!
+//! Started by `daemon`, used by clients and by the command line. A file per resource. Nothing is answered with success
+//! before it is durable, every body has a limit, and every error is InfluxDB's error JSON.
+
+mod auth;
+mod buckets;
+mod dead_letters;
+mod error;
+mod health;
+mod orgs;
+mod query;
+mod tasks;
+mod topics;
+mod write;
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::DefaultBodyLimit;
+use axum::http::{HeaderName, HeaderValue, Request, header};
+use axum::middleware::{self, Next};
+use axum::response::Response;
+use axum::routing::{get, post};
+use metrics_exporter_prometheus::PrometheusHandle;
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+use tower_http::compression::CompressionLayer;
+use tower_http::cors::CorsLayer;
+
+use crate::clock::Clock;
+use crate::commitlog::CommitLog;
+use crate::engine::Engine;
+use crate::error::Result;
+use crate::ingest::accept::Accept;
+use crate::ingest::sink::Sink;
+use crate::name::Name;
+use crate::plan::World;
+use crate::store::Store;
+use crate::tasks::Tasks;
+
+pub use auth::Tokens;
+
+/// The organisation's name; there is one.
+pub const ORG_NAME: &str = "fluxmill";
+
+/// What the handlers work on.
+pub struct Api {
+    /// Buckets and their rows.
+    pub store: Arc<Store>,
+    /// The log.
+    pub log: Arc<dyn CommitLog>,
+    /// The door to the log.
+    pub accept: Arc<Accept>,
+    /// The consumer that fills buckets.
+    pub sink: Arc<Sink>,
+    /// Runs scripts.
+    pub engine: Arc<Engine>,
+    /// The world that ad-hoc scripts see.
+    pub world: Arc<dyn World>,
+    /// Tasks; `None` where a command opened the data directory for itself.
+    pub tasks: Option<Arc<Tasks>>,
+    /// Who may call.
+    pub tokens: Tokens,
+    /// The organisation's id, 16 hex digits.
+    pub org_id: Name,
+    /// Renders `/metrics`.
+    pub metrics: PrometheusHandle,
+    /// The wall clock.
+    pub clock: Arc<dyn Clock>,
+    /// When the daemon started, in nanoseconds since the epoch.
+    pub started_ns: i64,
+    /// How long a write waits until its rows can be read.
+    pub visible_timeout: Duration,
+    /// Records behind at which writes are asked to come back.
+    pub max_lag: u64,
+    /// Largest body, before and after decompression.
+    pub max_body: usize,
+}
+
+/// What every handler is given.
+type Shared = axum::extract::State<Arc<Api>>;
+
+/// All paths.
+fn router(api: Arc<Api>) -> Router {
+    let max_body = api.max_body;
+    let guarded = Router::new()
+        .route("/api/v2/write", post(write::write))
+        .route("/api/v2/query", post(query::query))
+        .route("/api/v2/buckets", get(buckets::list).post(buckets::create))
+        .route("/api/v2/buckets/{id}", get(buckets::show).delete(buckets::delete))
+        .route("/api/v2/orgs", get(orgs::list))
+        .route("/api/v2/orgs/{id}", get(orgs::show))
+        .route("/api/v2/tasks", get(tasks::list))
+        .route("/api/v2/tasks/{id}", get(tasks::show))
+        .route("/api/v2/tasks/{id}/runs", get(tasks::runs).post(tasks::run_now))
+        .route("/api/fluxmill/topics", get(topics::list))
+        .route("/api/fluxmill/topics/{topic}", get(topics::show))
+        .route("/api/fluxmill/topics/{topic}/records", get(topics::records))
+        .route("/api/fluxmill/dead-letters", get(dead_letters::list))
+        .route("/api/fluxmill/dead-letters/{topic}", get(dead_letters::show))
+        .route_layer(middleware::from_fn_with_state(api.clone(), auth::require_token));
+    Router::new()
+        .route("/health", get(health::health))
+        .route("/ready", get(health::ready))
+        .route("/ping", get(health::ping))
+        .route("/metrics", get(health::metrics))
+        .route("/api/v2", get(health::links))
+        .merge(guarded)
+        .fallback(error::path_not_found)
+        .method_not_allowed_fallback(error::method_not_allowed)
+        .layer(middleware::from_fn(version_headers))
+        .layer(CompressionLayer::new())
+        .layer(CorsLayer::very_permissive())
+        .layer(DefaultBodyLimit::max(max_body))
+        .with_state(api)
+}
+
+/// `X-Influxdb-Build` and `X-Influxdb-Version` stand on every answer: clients look for them.
+async fn version_headers(request: Request<axum::body::Body>, next: Next) -> Response {
+    let mut response = next.run(request).await;
+    let headers = response.headers_mut();
+    headers.insert(HeaderName::from_static("x-influxdb-build"), HeaderValue::from_static("OSS"));
+    headers.insert(HeaderName::from_static("x-influxdb-version"), HeaderValue::from_static(health::VERSION));
+    headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
+    response
+}
+
+/// Serves until `shutdown`, then lets requests under way end.
+///
+/// Errors: `Unavailable` if the listener fails.
+pub async fn serve(listener: TcpListener, api: Arc<Api>, shutdown: CancellationToken) -> Result<()> {
+    let service = router(api).into_make_service_with_connect_info::<SocketAddr>();
+    axum::serve(listener, service).with_graceful_shutdown(shutdown.cancelled_owned()).await?;
+    Ok(())
+}

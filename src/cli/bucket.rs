@@ -1,0 +1,77 @@
+//! `fluxmill bucket`: list, create, delete.
+//!
+//! Called by `cli`.
+
+use reqwest::Method;
+use serde_json::{Value, json};
+
+use super::Outcome;
+use super::arguments::{BucketAction, BucketOptions};
+use super::client::Client;
+use super::output::{parse_span, print_columns};
+use crate::error::{Error, Result};
+
+pub(crate) async fn run(options: BucketOptions) -> Outcome {
+    let connection = options.target.connect().await?;
+    let outcome = act(&connection.client, options.action).await;
+    connection.close().await?;
+    Ok(outcome?)
+}
+
+async fn act(client: &Client, action: BucketAction) -> Result<()> {
+    match action {
+        BucketAction::List => list(client).await,
+        BucketAction::Create { name, retention } => {
+            let seconds = match &retention {
+                Some(text) => parse_span("--retention", text)?.as_secs(),
+                None => 0,
+            };
+            let orgs: Value = client.get("/api/v2/orgs", &[]).await?;
+            let rules = if seconds == 0 { json!([]) } else { json!([{ "type": "expire", "everySeconds": seconds }]) };
+            let body = json!({ "name": name, "orgID": orgs["orgs"][0]["id"], "retentionRules": rules });
+            let made: Value = client.post("/api/v2/buckets", &body).await?;
+            println!("bucket {name} made, id {}", made["id"].as_str().unwrap_or_default());
+            Ok(())
+        }
+        BucketAction::Delete { name } => {
+            let found: Value = client.get("/api/v2/buckets", &[("name", &name)]).await?;
+            let Some(id) = found["buckets"][0]["id"].as_str() else {
+                return Err(Error::not_found(format!("could not find bucket {name:?}")));
+            };
+            client.send(client.request(Method::DELETE, &format!("/api/v2/buckets/{id}"), &[])).await?;
+            println!("bucket {name} deleted");
+            Ok(())
+        }
+    }
+}
+
+async fn list(client: &Client) -> Result<()> {
+    let mut rows = Vec::new();
+    let mut after = String::new();
+    loop {
+        let mut parameters = vec![("limit", "100")];
+        if !after.is_empty() {
+            parameters.push(("after", &after));
+        }
+        let page: Value = client.get("/api/v2/buckets", &parameters).await?;
+        let buckets = page["buckets"].as_array().cloned().unwrap_or_default();
+        let whole = buckets.len() == 100;
+        for bucket in &buckets {
+            let text = |key: &str| bucket[key].as_str().unwrap_or_default().to_string();
+            let retention = match bucket["retentionRules"][0]["everySeconds"].as_u64() {
+                Some(seconds) if seconds > 0 => crate::config::Age::seconds(seconds).to_string(),
+                _ => "for ever".to_string(),
+            };
+            let topics = bucket["topics"]
+                .as_array()
+                .map(|topics| topics.iter().filter_map(Value::as_str).collect::<Vec<_>>().join(", "));
+            rows.push(vec![text("id"), text("name"), retention, topics.unwrap_or_default()]);
+        }
+        after = rows.last().map(|row| row[0].clone()).unwrap_or_default();
+        if !whole {
+            break;
+        }
+    }
+    print_columns(&["id", "name", "retention", "topics"], rows, "no buckets yet")?;
+    Ok(())
+}

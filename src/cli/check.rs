@@ -1,0 +1,70 @@
+//! `fluxmill check`: every problem of task files and scripts, with carets or as JSON.
+//!
+//! Called by `cli`. Opens no data directory: what is checked is the text alone.
+
+use std::path::{Path, PathBuf};
+
+use super::arguments::CheckOptions;
+use super::{Failure, Outcome};
+use crate::diagnostic::{Diagnostic, Severity, Source, render};
+use crate::engine::Engine;
+use crate::error::{Error, Result};
+
+pub(crate) fn run(options: &CheckOptions) -> Outcome {
+    let mut files = Vec::new();
+    for path in &options.paths {
+        collect(path, &mut files)?;
+    }
+    if files.is_empty() {
+        return Err(Error::not_found("no .flux file was found").into());
+    }
+    let engine = Engine::new();
+    let mut found: Vec<(Source, Vec<Diagnostic>)> = Vec::new();
+    for file in &files {
+        let text = std::fs::read(file)
+            .map_err(|error| Error::not_found(format!("cannot read {}: {error}", file.display())))?;
+        let source = Source::new(file.display().to_string(), String::from_utf8_lossy(&text).into_owned());
+        let diagnostics = engine.check(&source);
+        found.push((source, diagnostics));
+    }
+    let count =
+        |severity| found.iter().flat_map(|(_, diagnostics)| diagnostics).filter(|one| one.severity == severity).count();
+    let (errors, warnings) = (count(Severity::Error), count(Severity::Warning));
+    if options.json {
+        println!("{}", json_of(&found));
+    } else {
+        for (source, diagnostics) in found.iter().filter(|(_, diagnostics)| !diagnostics.is_empty()) {
+            eprint!("{}", render::to_text(source, diagnostics));
+        }
+        println!("{} files checked: {errors} errors, {warnings} warnings", files.len());
+    }
+    let denied = options.deny.is_some() && warnings > 0;
+    if errors > 0 || denied { Err(Failure::Said(2)) } else { Ok(()) }
+}
+
+/// One JSON array over all files.
+fn json_of(found: &[(Source, Vec<Diagnostic>)]) -> serde_json::Value {
+    let arrays = found.iter().map(|(source, diagnostics)| render::to_json(source, diagnostics));
+    let parsed = arrays.filter_map(|text| serde_json::from_str::<Vec<serde_json::Value>>(&text).ok());
+    parsed.flatten().collect()
+}
+
+/// The file itself, or every `.flux` file under a directory, in order of path.
+fn collect(path: &Path, files: &mut Vec<PathBuf>) -> Result<()> {
+    if !path.is_dir() {
+        if !path.exists() {
+            return Err(Error::not_found(format!("{} does not exist", path.display())));
+        }
+        files.push(path.to_path_buf());
+        return Ok(());
+    }
+    let mut entries = std::fs::read_dir(path)?.collect::<std::io::Result<Vec<_>>>()?;
+    entries.sort_by_key(|entry| entry.path());
+    for entry in entries {
+        let path = entry.path();
+        if path.is_dir() || path.extension().is_some_and(|extension| extension == "flux") {
+            collect(&path, files)?;
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,55 @@
+"""InfluxDB's Python client against fluxmill: buckets, writes, queries, errors. Arguments: URL, token."""
+
+import sys
+from datetime import datetime, timezone
+
+from influxdb_client import BucketRetentionRules, InfluxDBClient, Point, WritePrecision
+from influxdb_client.client.write_api import SYNCHRONOUS
+from influxdb_client.rest import ApiException
+
+url, token = sys.argv[1:]
+with InfluxDBClient(url=url, token=token, org="fluxmill", enable_gzip=True) as client:
+    assert client.ping()
+    assert client.health().status == "pass"
+    assert client.version()
+
+    buckets = client.buckets_api()
+    made = buckets.create_bucket(
+        bucket_name="python", org="fluxmill", retention_rules=BucketRetentionRules(type="expire", every_seconds=0)
+    )
+    assert buckets.find_bucket_by_name("python").id == made.id
+
+    start = datetime(2024, 5, 1, 12, 0, 0, tzinfo=timezone.utc)
+    writes = client.write_api(write_options=SYNCHRONOUS)
+    points = [
+        Point("press").tag("machine", f"p{n % 2}").field("bar", 100.5 + n).field("ok", n % 2 == 0).time(
+            start.replace(second=n), WritePrecision.NS
+        )
+        for n in range(10)
+    ]
+    writes.write(bucket="python", record=points)
+
+    tables = client.query_api().query(
+        'from(bucket: "python") |> range(start: 2024-05-01T00:00:00Z, stop: 2024-05-02T00:00:00Z)'
+        ' |> filter(fn: (r) => r._field == "bar")'
+    )
+    rows = [record for table in tables for record in table.records]
+    assert len(tables) == 2, tables
+    assert sorted(record.get_value() for record in rows) == [100.5 + n for n in range(10)]
+    first = min(rows, key=lambda record: record.get_time())
+    assert first.get_time() == start, first.get_time()
+    assert first.values["machine"] == "p0" and first.get_measurement() == "press"
+
+    try:
+        client.query_api().query('from(bucket: "none") |> range(start: -1h)')
+        raise AssertionError("a missing bucket was found")
+    except ApiException as error:
+        assert error.status == 404, error
+    try:
+        writes.write(bucket="python", record="press bar= 1")
+        raise AssertionError("a broken line was taken")
+    except ApiException as error:
+        assert error.status == 400 and "unable to parse" in error.message, error
+
+    buckets.delete_bucket(made)
+    assert buckets.find_bucket_by_name("python") is None
