@@ -2,6 +2,7 @@
 //!
 //! Set up by the rim once per process. Log lines go to standard error; nothing secret is ever put into one.
 
+use std::io::IsTerminal;
 use std::sync::OnceLock;
 
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
@@ -9,12 +10,18 @@ use tracing_subscriber::EnvFilter;
 
 use crate::error::{Error, Result};
 
-/// Sends log lines to standard error. `FLUXMILL_LOG_LEVEL` (`debug`, `fluxmill::tasks=debug`, ...) overrides `default`.
+/// Sends log lines to standard error: ours from the level `default` on, those of libraries from warnings on.
+/// `FLUXMILL_LOG_LEVEL` (`debug`, `fluxmill::tasks=debug`, ...) overrides `default`.
 pub fn log_to_stderr(default: &str) {
-    let filter = EnvFilter::try_from_env("FLUXMILL_LOG_LEVEL").unwrap_or_else(|_| EnvFilter::new(default));
+    let filter = EnvFilter::try_from_env("FLUXMILL_LOG_LEVEL")
+        .unwrap_or_else(|_| EnvFilter::new(format!("warn,fluxmill={default}")));
     // A second call (two daemons in one test process) keeps the first subscriber.
-    let _ =
-        tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false).try_init();
+    let _ = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_target(false)
+        .with_ansi(std::io::stderr().is_terminal())
+        .try_init();
 }
 
 /// The process's recorder of metrics, installed on first use.

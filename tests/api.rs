@@ -181,7 +181,9 @@ async fn what_was_written_can_be_read_at_once() {
     tables.sort_unstable();
     let mut expected = expected.to_vec();
     expected.sort_unstable();
-    let number = |line: &&str| line.split(',').enumerate().filter(|(at, _)| *at != 2).map(|(_, c)| c.to_string()).collect::<Vec<_>>();
+    let number = |line: &&str| {
+        line.split(',').enumerate().filter(|(at, _)| *at != 2).map(|(_, c)| c.to_string()).collect::<Vec<_>>()
+    };
     assert_eq!(
         tables.iter().map(number).collect::<std::collections::BTreeSet<_>>(),
         expected.iter().map(number).collect::<std::collections::BTreeSet<_>>()
@@ -193,7 +195,9 @@ async fn precisions_defaults_and_compressed_bodies() {
     let server = Server::start();
     server.make_bucket("b").await;
     for (precision, time) in [("s", "1700000000"), ("ms", "1700000000000"), ("us", "1700000000000000")] {
-        let written = server.write(&format!("org=fluxmill&bucket=b&precision={precision}"), &format!("m,p={precision} v=1 {time}")).await;
+        let written = server
+            .write(&format!("org=fluxmill&bucket=b&precision={precision}"), &format!("m,p={precision} v=1 {time}"))
+            .await;
         assert_eq!(written.status, 204, "{}", written.body);
     }
     let mut packed = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
@@ -201,7 +205,8 @@ async fn precisions_defaults_and_compressed_bodies() {
     let request = server.request("POST", "/api/v2/write?org=fluxmill&bucket=b").header("Content-Encoding", "gzip");
     let answer = server.send(request.body(packed.finish().expect("compression"))).await;
     assert_eq!(answer.status, 204, "{}", answer.body);
-    let rows = server.daemon.rows("from(bucket: \"b\") |> range(start: 2023-11-14T22:13:20Z, stop: 2023-11-14T22:13:21Z)");
+    let rows =
+        server.daemon.rows("from(bucket: \"b\") |> range(start: 2023-11-14T22:13:20Z, stop: 2023-11-14T22:13:21Z)");
     assert_eq!(rows.len(), 4, "all four stand at the same second: {rows:?}");
     assert_eq!(server.write("org=fluxmill&bucket=b", "").await.status, 204);
     let wrong = server.write("org=fluxmill&bucket=b&precision=h", "m v=1 1").await;
@@ -264,11 +269,16 @@ async fn to_writes_into_the_bucket_and_its_topic() {
     server.make_bucket("raw").await;
     server.make_bucket("copy").await;
     server.write("org=fluxmill&bucket=raw", "m,t=a v=7i 5000000000").await;
-    let answer = server.query("from(bucket: \"raw\") |> range(start: 0) |> set(key: \"by\", value: \"us\") |> to(bucket: \"copy\")").await;
+    let answer = server
+        .query("from(bucket: \"raw\") |> range(start: 0) |> set(key: \"by\", value: \"us\") |> to(bucket: \"copy\")")
+        .await;
     assert_eq!(answer.status, 200, "{}", answer.body);
     let rows = server.daemon.rows("from(bucket: \"copy\") |> range(start: 0)");
     assert_eq!(rows.len(), 1);
-    assert_eq!((rows[0]["by"].as_str(), rows[0]["t"].as_str(), rows[0]["_value"].as_i64()), (Some("us"), Some("a"), Some(7)));
+    assert_eq!(
+        (rows[0]["by"].as_str(), rows[0]["t"].as_str(), rows[0]["_value"].as_i64()),
+        (Some("us"), Some("a"), Some(7))
+    );
     let topic = server.daemon.output(&["topic", "tail", "copy", "--from", "0", "--json"]);
     let record: Value = serde_json::from_str(topic.lines().next().expect("a record")).expect("JSON");
     assert!(record["key"].as_str().expect("a key").starts_with("m,by=us,t=a"), "{record}");
@@ -296,9 +306,9 @@ async fn telegraf_s_requests_are_taken() {
 }
 
 fn cache() -> PathBuf {
-    let base = std::env::var_os("XDG_CACHE_HOME").map(PathBuf::from).or_else(|| {
-        std::env::var_os("HOME").map(|home| Path::new(&home).join(".cache"))
-    });
+    let base = std::env::var_os("XDG_CACHE_HOME")
+        .map(PathBuf::from)
+        .or_else(|| std::env::var_os("HOME").map(|home| Path::new(&home).join(".cache")));
     base.expect("HOME or XDG_CACHE_HOME is set").join("fluxmill")
 }
 

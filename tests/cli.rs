@@ -30,7 +30,8 @@ fn status(output: &Output) -> i32 {
 #[test]
 fn a_script_without_buckets_needs_no_data() {
     let folder = tempfile::tempdir().expect("a directory");
-    let script = "import \"array\"\narray.from(rows: [{a: 1, b: \"x\"}, {a: 2, b: \"y\"}]) |> filter(fn: (r) => r.a > 1)";
+    let script =
+        "import \"array\"\narray.from(rows: [{a: 1, b: \"x\"}, {a: 2, b: \"y\"}]) |> filter(fn: (r) => r.a > 1)";
     let output = fluxmill(folder.path(), &["query", script]);
     assert_eq!(status(&output), 0, "{}", err(&output));
     // In a pipe: annotated CSV, all annotations, as the Flux specification lays it out.
@@ -100,7 +101,11 @@ fn route_try_shows_points_or_the_reason() {
     let payload = r#"{"bar": 171.5, "state": {"temp": 61}, "ts": 1700000000000}"#;
     let output = fluxmill(folder.path(), &["route", "try", "plant/h2/press/p1", payload, "--config", config]);
     assert_eq!(status(&output), 0, "{}", err(&output));
-    assert!(out(&output).contains("press,hall=h2,machine=p1 bar=171.5,state_temp=61 1700000000000000000"), "{}", out(&output));
+    assert!(
+        out(&output).contains("press,hall=h2,machine=p1 bar=171.5,state_temp=61.0 1700000000000000000"),
+        "{}",
+        out(&output)
+    );
     let output = fluxmill(folder.path(), &["route", "try", "plant/h2/press/p1", "{\"bar\": ", "--config", config]);
     assert_eq!(status(&output), 1, "{}", out(&output));
     let output = fluxmill(folder.path(), &["route", "try", "other/topic", "{}", "--config", config]);

@@ -2,10 +2,14 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod api;
+mod cli;
 mod commitlog;
+mod crash;
 mod diagnostics;
 mod floors;
 mod functions;
 mod query;
+mod readme;
 mod support;
 mod tasks;

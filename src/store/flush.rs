@@ -67,7 +67,11 @@ impl Store {
         for table in tables {
             // Read before the rows are taken: all below has been applied, so it is among them.
             let applied: SourcePositions = self.positions.all();
-            match table.flush_to_files(&applied, now_ns).await {
+            // The pair tells, after a crash, whether it fell into a flush.
+            tracing::debug!("flush begins");
+            let flushed = table.flush_to_files(&applied, now_ns).await;
+            tracing::debug!("flush ends");
+            match flushed {
                 Ok(flushed) if flushed.files > 0 => {
                     report.tables += 1;
                     report.rows += flushed.rows;

@@ -141,6 +141,22 @@ struct Failure {
     retry: bool,
 }
 
+/// Two log lines around an attempt: after a crash they tell whether it fell into a run.
+struct Traced;
+
+impl Traced {
+    fn begin() -> Traced {
+        tracing::debug!("run begins");
+        Traced
+    }
+}
+
+impl Drop for Traced {
+    fn drop(&mut self) {
+        tracing::debug!("run ends");
+    }
+}
+
 impl Executor {
     /// Makes an attempt.
     pub async fn attempt(&self, attempt: &Attempt) -> Ended {
@@ -156,6 +172,7 @@ impl Executor {
             Err(error) => return Ended::Unrecorded(error),
         };
         let mut run = self.draft(attempt, last_success_ns);
+        let _traced = Traced::begin();
         let worked = tokio::select! {
             biased;
             () = attempt.cancel.cancelled() => Err(self.canceled(attempt)),

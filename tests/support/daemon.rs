@@ -48,6 +48,7 @@ impl Daemon {
             .append(true)
             .open(start.data_dir.with_extension("stderr"))
             .expect("a log file beside the data directory");
+        command.env("FLUXMILL_LOG_LEVEL", "warn,fluxmill=debug").env_remove("FLUXMILL_URL");
         let mut child = command.stdout(Stdio::piped()).stderr(log).spawn().expect("fluxmill starts");
         let (mut mqtt, mut url) = (None, None);
         let mut printed = String::new();
