@@ -10,12 +10,13 @@ use tokio_util::sync::CancellationToken;
 
 use crate::diagnostic::{Diagnostic, Severity, Source};
 use crate::error::Result;
+use crate::flux::check::parse_and_check;
 use crate::flux::eval::{EvalRequest, evaluate};
 use crate::flux::value::Stream;
 use crate::flux::{Value, host};
 use crate::functions::influxdb::tasks;
 use crate::functions::library;
-use crate::syntax::{self, ast};
+use crate::syntax::ast;
 
 /// How many scripts are kept.
 const CAPACITY: usize = 256;
@@ -34,7 +35,7 @@ pub struct Script {
 impl Script {
     /// Parses and checks a text.
     pub fn new(source: &Source) -> Script {
-        let parsed = syntax::parse(&source.text);
+        let parsed = parse_and_check(&source.text, library());
         Script { source: source.clone(), file: Arc::new(parsed.file), diagnostics: parsed.diagnostics }
     }
 

@@ -17,28 +17,31 @@ pub struct CallProblem {
     pub help: Option<String>,
 }
 
-/// What a call has to know of a function: its name, its parameters in order, and how it is written.
+/// What a call has to know of a function: its name, its parameters in order, how it is called.
 #[derive(Clone, Debug)]
 pub struct Callee<'a> {
     /// The name for messages; empty for a function without one.
     pub name: &'a str,
     /// Names and kinds of the parameters.
     pub parameters: Vec<(&'a str, ParameterKind)>,
-    /// The whole signature for messages, if it is known.
-    pub signature: Option<String>,
+    /// How it is called, for messages.
+    pub usage: String,
 }
 
 impl<'a> Callee<'a> {
     /// A function with a type.
     pub fn typed(name: &'a str, function: &'a FunctionType) -> Self {
         let parameters = function.parameters.iter().map(|parameter| (&*parameter.name, parameter.kind));
-        Callee { name, parameters: parameters.collect(), signature: Some(format!("{name}: {function}")) }
+        Callee { name, parameters: parameters.collect(), usage: function.brief(name) }
     }
 
-    /// A function literal.
+    /// A function literal, of whose parameters no types are known.
     pub fn literal(name: &'a str, function: &'a ast::FunctionExpr) -> Self {
         let parameters = function.parameters.iter().map(|parameter| (&*parameter.name.name, kind_of(&parameter.kind)));
-        Callee { name, parameters: parameters.collect(), signature: None }
+        let parameters: Vec<_> = parameters.collect();
+        let shown = parameters.iter().map(|(name, kind)| format!("{}{name}", kind.mark()));
+        let usage = format!("{name}({})", shown.collect::<Vec<_>>().join(", "));
+        Callee { name, parameters, usage }
     }
 
     /// The parameter that takes the left side of a pipe.
@@ -76,7 +79,7 @@ impl<'a> Callee<'a> {
         CallProblem {
             code: "no-pipe-parameter",
             message: format!("{what} does not take a piped argument"),
-            help: self.signature.clone(),
+            help: Some(self.usage.clone()),
         }
     }
 
@@ -91,11 +94,8 @@ impl<'a> Callee<'a> {
 
     fn problem(&self, code: &'static str, message: String, help: Option<String>) -> CallProblem {
         let of = if self.name.is_empty() { String::new() } else { format!(" of {}", self.name) };
-        let help = match (help, &self.signature) {
-            (Some(help), Some(signature)) => Some(format!("{help}\n{signature}")),
-            (help, signature) => help.or_else(|| signature.clone()),
-        };
-        CallProblem { code, message: format!("{message}{of}"), help }
+        let help = help.map_or_else(|| self.usage.clone(), |help| format!("{help}\n{}", self.usage));
+        CallProblem { code, message: format!("{message}{of}"), help: Some(help) }
     }
 }
 

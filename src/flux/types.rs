@@ -136,6 +136,18 @@ pub enum ParameterKind {
 }
 
 impl FunctionType {
+    /// How it is called, for messages: `range(<-tables: stream, start, ?stop)`. Types that say nothing are left out.
+    pub fn brief(&self, name: &str) -> String {
+        let parameters = self.parameters.iter().map(|parameter| {
+            let mark = parameter.kind.mark();
+            match parameter.parameter_type.brief() {
+                Some(brief) => format!("{mark}{}: {brief}", parameter.name),
+                None => format!("{mark}{}", parameter.name),
+            }
+        });
+        format!("{name}({})", parameters.collect::<Vec<_>>().join(", "))
+    }
+
     /// A parameter by name.
     pub fn parameter(&self, name: &str) -> Option<&ParameterType> {
         self.parameters.iter().find(|parameter| &*parameter.name == name)
@@ -147,7 +159,41 @@ impl FunctionType {
     }
 }
 
+impl ParameterKind {
+    /// As it is written before the parameter's name.
+    pub fn mark(self) -> &'static str {
+        match self {
+            ParameterKind::Required => "",
+            ParameterKind::Optional => "?",
+            ParameterKind::Pipe => "<-",
+        }
+    }
+}
+
 impl Type {
+    /// The type for messages, where variables and the columns of streams would only be noise; `None` if nothing is left.
+    pub fn brief(&self) -> Option<String> {
+        Some(match self {
+            Type::Var(_) | Type::Unknown => return None,
+            Type::Stream(_) => "stream".to_string(),
+            Type::Array(item) => item.brief().map_or_else(|| "array".to_string(), |item| format!("[{item}]")),
+            Type::Dict(..) => "dictionary".to_string(),
+            Type::Record(row) if row.properties.is_empty() => "record".to_string(),
+            Type::Function(function) => {
+                let parameters = function.parameters.iter().map(|parameter| match &*parameter.name {
+                    "" => "tables=<-".to_string(),
+                    name => name.to_string(),
+                });
+                let parameters = parameters.collect::<Vec<_>>().join(", ");
+                match function.result.brief() {
+                    Some(result) => format!("({parameters}) => {result}"),
+                    None => format!("({parameters}) => ..."),
+                }
+            }
+            other => other.to_string(),
+        })
+    }
+
     /// The type of a value as far as it is known without looking at every element.
     pub fn of(value: &Value) -> Type {
         let ground = match value {
@@ -220,11 +266,6 @@ impl fmt::Display for FunctionType {
 
 impl fmt::Display for ParameterType {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mark = match self.kind {
-            ParameterKind::Required => "",
-            ParameterKind::Optional => "?",
-            ParameterKind::Pipe => "<-",
-        };
-        write!(formatter, "{mark}{}: {}", self.name, self.parameter_type)
+        write!(formatter, "{}{}: {}", self.kind.mark(), self.name, self.parameter_type)
     }
 }

@@ -3,7 +3,6 @@
 use super::Checker;
 use super::fit::{self, Misfit};
 use crate::diagnostic::{Diagnostic, Span, nearest};
-use crate::flux::builtin::Builtin;
 use crate::flux::call_errors::{CallProblem, Callee};
 use crate::flux::types::{FunctionType, ParameterKind, Row, Type};
 use crate::syntax::ast::{CallExpr, Expr, ExprKind, FunctionExpr, Property};
@@ -21,7 +20,6 @@ struct Argument<'a> {
 impl<'a> Checker<'a> {
     /// The type of a call's result; `piped` is what stands to the left of the pipe.
     pub(super) fn call(&mut self, call: &'a CallExpr, piped: Option<(&'a Expr, Type)>, span: Span) -> Type {
-        let builtin = self.called_builtin(&call.callee);
         let callee_type = self.infer(&call.callee);
         let mut arguments = Vec::with_capacity(call.arguments.len() + 1);
         for Property { name, value, .. } in &call.arguments {
@@ -36,16 +34,12 @@ impl<'a> Checker<'a> {
             Type::Function(function) => *function,
             Type::Unknown | Type::Var(_) => return Type::Unknown,
             other => {
-                let message = format!("expected function but found {other}");
+                let message = format!("expected function but found {}", other.brief().unwrap_or_default());
                 self.report(Diagnostic::error("type-mismatch", message, call.callee.span));
                 return Type::Unknown;
             }
         };
-        let mut callee = Callee::typed(called_name(&call.callee), &function);
-        if builtin.is_none() {
-            // The types of its parameters are not known, so its signature says no more than its definition.
-            callee.signature = None;
-        }
+        let callee = Callee::typed(called_name(&call.callee), &function);
         let place = Place { callee: call.callee.span, call: span };
         self.names_of_arguments(&callee, &arguments, piped.is_some(), place);
         if let Some((value, found)) = piped
@@ -57,22 +51,6 @@ impl<'a> Checker<'a> {
             self.type_of_argument(&callee, &function, argument);
         }
         result_of(&function)
-    }
-
-    /// The builtin that an expression names.
-    fn called_builtin(&self, callee: &Expr) -> Option<&'static Builtin> {
-        match &callee.kind {
-            ExprKind::Identifier(name) => {
-                let bound = self.scopes.iter().any(|scope| scope.contains_key(&**name));
-                self.library.prelude(name).filter(|_| !bound)?.builtin()
-            }
-            ExprKind::Member { object, property, .. } => match &object.kind {
-                ExprKind::Identifier(name) => self.library.member(self.import(name)?, &property.name)?.builtin(),
-                _ => None,
-            },
-            ExprKind::Paren(inner) => self.called_builtin(inner),
-            _ => None,
-        }
     }
 
     /// Every argument has a parameter, every parameter that needs one has an argument.
@@ -122,21 +100,17 @@ impl<'a> Checker<'a> {
             }
             return;
         }
-        if fit::contradicts(expected, &argument.found) {
-            let message = format!("expected {expected} but found {} ({of})", argument.found);
-            let mut diagnostic = Diagnostic::error("type-mismatch", message, argument.value.span);
-            if let Some(signature) = &callee.signature {
-                diagnostic = diagnostic.help(signature.clone());
-            }
-            self.report(diagnostic);
-            return;
-        }
-        let Type::Var(variable) = expected else { return };
-        let kinds = function.constraints.iter().filter(|(name, _)| name == variable).flat_map(|(_, kinds)| kinds);
-        if let Some(kind) = kinds.into_iter().find(|kind| fit::lacks_kind(&argument.found, kind)) {
-            let message = format!("{} is not {kind} ({of})", argument.found);
-            self.report(Diagnostic::error("type-mismatch", message, argument.value.span));
-        }
+        let wanted = if fit::contradicts(expected, &argument.found) {
+            Some(expected.brief().unwrap_or_default())
+        } else {
+            let kinds = function.constraints.iter().filter(|(name, _)| Type::Var(name.clone()) == *expected);
+            let mut kinds = kinds.flat_map(|(_, kinds)| kinds);
+            kinds.find_map(|kind| fit::lacked_kind(&argument.found, kind)).map(str::to_string)
+        };
+        let Some(wanted) = wanted else { return };
+        let message = format!("expected {wanted} but found {} ({of})", argument.found.brief().unwrap_or_default());
+        let diagnostic = Diagnostic::error("type-mismatch", message, argument.value.span);
+        self.report(diagnostic.help(callee.usage.clone()));
     }
 
     /// A function that its caller cannot call.

@@ -31,24 +31,26 @@ pub(super) fn is_no_function(expected: &Type, found: &Type) -> bool {
     is_function(expected) && !is_function(found) && !matches!(found, Type::Unknown | Type::Var(_))
 }
 
-/// Whether a type cannot be of a kind of Flux's (`Numeric`, `Timeable`, ...); false for kinds that are not known here.
-pub(super) fn lacks_kind(found: &Type, kind: &str) -> bool {
+/// What a kind of Flux's (`Numeric`, `Timeable`, ...) asks for, in words, if a type cannot be of it. `None` if it may be,
+/// and for kinds that are not known here.
+pub(super) fn lacked_kind(found: &Type, kind: &str) -> Option<&'static str> {
     use Ground::*;
-    let ground = match found {
-        Type::Unknown | Type::Var(_) => return false,
-        Type::Ground(ground) => Some(*ground),
-        _ => None,
+    let (words, members): (&str, &[Ground]) = match kind {
+        "Record" => ("record", &[]),
+        "Numeric" | "Subtractable" | "Divisible" => ("int, uint or float", &[Int, UInt, Float]),
+        "Addable" => ("int, uint, float or string", &[Int, UInt, Float, String]),
+        "Negatable" => ("int, uint, float or duration", &[Int, UInt, Float, Duration]),
+        "Comparable" => ("a number, string, time or duration", &[Int, UInt, Float, String, Time, Duration]),
+        "Timeable" => ("time or duration", &[Time, Duration]),
+        _ => return None,
     };
-    let members: &[Ground] = match kind {
-        "Record" => return !matches!(found, Type::Record(_)),
-        "Numeric" | "Subtractable" | "Divisible" => &[Int, UInt, Float],
-        "Addable" => &[Int, UInt, Float, String],
-        "Negatable" => &[Int, UInt, Float, Duration],
-        "Comparable" => &[Int, UInt, Float, String, Time, Duration],
-        "Timeable" => &[Time, Duration],
-        _ => return false,
+    let fits = match found {
+        Type::Unknown | Type::Var(_) => true,
+        Type::Ground(ground) => members.contains(ground),
+        Type::Record(_) => kind == "Record",
+        _ => false,
     };
-    ground.is_none_or(|ground| !members.contains(&ground))
+    (!fits).then_some(words)
 }
 
 /// What is wrong with a function that is handed to one that will call it.

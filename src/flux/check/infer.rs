@@ -87,7 +87,7 @@ impl<'a> Checker<'a> {
                 Type::Unknown | Type::Var(_) => row.rest = Some("R".into()),
                 other => {
                     row.rest = Some("R".into());
-                    let message = format!("expected record before with but found {other}");
+                    let message = format!("expected record before with but found {}", shown(&other));
                     self.report(Diagnostic::error("type-mismatch", message, with.span));
                 }
             }
@@ -152,7 +152,7 @@ impl<'a> Checker<'a> {
             },
             Type::Unknown | Type::Var(_) => Type::Unknown,
             other => {
-                let message = format!("expected record but found {other} (property {})", property.name);
+                let message = format!("expected record but found {} (property {})", shown(&other), property.name);
                 self.report(Diagnostic::error("type-mismatch", message, object.span));
                 Type::Unknown
             }
@@ -174,7 +174,7 @@ impl<'a> Checker<'a> {
         let found = self.infer(array);
         let place = self.infer(index);
         let mismatch = |expected: &str, found: &Type, span: Span| {
-            Diagnostic::error("type-mismatch", format!("expected {expected} but found {found}"), span)
+            Diagnostic::error("type-mismatch", format!("expected {expected} but found {}", shown(found)), span)
         };
         match (found, &place) {
             (Type::Array(item), Type::Ground(Ground::Int) | Type::Unknown | Type::Var(_)) => *item,
@@ -194,6 +194,10 @@ impl<'a> Checker<'a> {
             }
         }
     }
+}
+
+fn shown(found: &Type) -> String {
+    found.brief().unwrap_or_default()
 }
 
 /// The type, or nothing known of it if it is too large to carry on.

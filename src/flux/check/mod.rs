@@ -53,10 +53,25 @@ pub fn check_session(file: &File, library: &Library, given: &IndexMap<Name, Valu
 pub fn parse_and_check(text: &str, library: &Library) -> Parsed {
     let mut parsed = crate::syntax::parse(text);
     if !parsed.has_errors() {
-        parsed.diagnostics.extend(check(&parsed.file, library));
+        let mut found = check(&parsed.file, library);
+        merge_missing_pipes(&mut parsed.diagnostics, &mut found);
+        parsed.diagnostics.append(&mut found);
         parsed.diagnostics.sort_by_key(|diagnostic| (diagnostic.span.start, diagnostic.span.end));
     }
     parsed
+}
+
+/// Where the parser has warned that nothing is piped into a call and the call needs it, one error tells both.
+fn merge_missing_pipes(warnings: &mut Vec<Diagnostic>, errors: &mut [Diagnostic]) {
+    for error in errors.iter_mut().filter(|error| error.code == "missing-pipe-argument") {
+        let same = |warning: &Diagnostic| warning.code == "missing-pipe" && warning.span.start == error.span.start;
+        if let Some(at) = warnings.iter().position(same) {
+            let warning = warnings.remove(at);
+            error.label = warning.label;
+            error.labels = warning.labels;
+            error.help = warning.help;
+        }
+    }
 }
 
 struct Checker<'a> {
@@ -174,7 +189,9 @@ impl<'a> Checker<'a> {
             (_, Some(member)) if member.is_option => {
                 let default = self.type_of_member(member);
                 if fit::contradicts(&default, &value_type) || fit::is_no_function(&default, &value_type) {
-                    let message = format!("expected {default} but found {value_type} (option {})", name.name);
+                    let shown = |found: &Type| found.brief().unwrap_or_default();
+                    let (expected, found) = (shown(&default), shown(&value_type));
+                    let message = format!("expected {expected} but found {found} (option {})", name.name);
                     self.report(Diagnostic::error("type-mismatch", message, option.value.span));
                 }
             }
@@ -207,7 +224,10 @@ impl<'a> Checker<'a> {
         if let Some(first) = old.span {
             diagnostic = diagnostic.also(first, "first assigned here");
         }
-        self.report(diagnostic.help("a name is assigned once in a block: choose another name"));
+        self.report(match is_option {
+            true => diagnostic.help("an option is set once"),
+            false => diagnostic.help("a name is assigned once in a block: choose another name"),
+        });
     }
 }
 

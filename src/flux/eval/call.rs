@@ -62,8 +62,8 @@ impl Evaluator {
         let mut arguments: Vec<(Name, Value)> = Vec::with_capacity(call.arguments.len() + 1);
         for argument in &call.arguments {
             if arguments.iter().any(|(name, _)| *name == argument.name.name) {
-                let callee = Callee { name, parameters: Vec::new(), signature: None };
-                return Err(refuse(callee.duplicate(&argument.name.name)).at(argument.name.span));
+                let message = format!("duplicate keyword parameter specified: \"{}\"", argument.name.name);
+                return Err(Error::invalid(message).at(argument.name.span));
             }
             arguments.push((Arc::clone(&argument.name.name), self.eval(&argument.value, env)?));
         }

@@ -261,7 +261,7 @@ fn wrong_calls_are_refused_in_words() {
     check_errors(&[
         ("int()", "missing required argument v of int", "int()"),
         ("int(v: 1, w: 2)", "found unexpected argument w of int", "int(v: 1, w: 2)"),
-        ("int(v: 1, v: 2)", "duplicate keyword parameter specified: \"v\" of int", "v"),
+        ("int(v: 1, v: 2)", "duplicate keyword parameter specified: \"v\"", "v"),
         ("limit(n: 1)", "missing pipe argument tables of limit", "limit(n: 1)"),
         ("5 |> int()", "int does not take a piped argument", "int()"),
         ("f = (a) => a f()", "missing required argument a of f", "f()"),

@@ -87,7 +87,10 @@ pub fn unsupported_types(operator: BinaryOperator, left: &str, right: &str) -> E
     let error = Error::invalid(format!("unsupported binary expression {left} {} {right}", operator.symbol()));
     let numeric = |name: &str| matches!(name, "int" | "uint" | "float");
     match (left, right) {
-        _ if numeric(left) && numeric(right) => error.with_hint(format!("convert one side, as in {left}(v: ...)")),
+        _ if numeric(left) && numeric(right) => {
+            let wider = if left == "float" || right == "float" { "float" } else { "int" };
+            error.with_hint(format!("convert one side, as in {wider}(v: ...)"))
+        }
         ("time", "duration") | ("duration", "time") | ("duration", "duration") => {
             error.with_hint("times and durations are added by date.add, date.sub and date.scale")
         }
