@@ -40,6 +40,7 @@ struct Case {
     last_success_ns: Option<i64>,
     buckets: Vec<(String, Vec<Point>)>,
     warnings: Vec<String>,
+    empty_results: Vec<String>,
 }
 
 impl Case {
@@ -53,6 +54,7 @@ impl Case {
             last_success_ns: None,
             buckets: Vec::new(),
             warnings: Vec::new(),
+            empty_results: Vec::new(),
         };
         let mut expectation = false;
         for line in text.lines().map_while(|line| line.strip_prefix("//")) {
@@ -70,6 +72,7 @@ impl Case {
                     };
                     bucket.extend(points);
                 }
+                "empty result" => case.empty_results.push(rest.to_owned()),
                 "warning" => case.warnings.push(rest.to_owned()),
                 "expectation" => expectation = true,
                 _ => {}
@@ -295,7 +298,14 @@ fn compare(case: &Case, outcome: &Outcome, problems: &mut Vec<String>) {
                         return;
                     }
                 };
-                if expected != *results {
+                let (full, empty): (Vec<&plain::Result>, Vec<&plain::Result>) =
+                    results.iter().partition(|result| !result.tables.is_empty());
+                let empty: Vec<&String> = empty.iter().map(|result| &result.name).collect();
+                if empty != case.empty_results.iter().collect::<Vec<_>>() {
+                    problems
+                        .push(format!("results without tables: expected {:?}, found {empty:?}", case.empty_results));
+                }
+                if expected.iter().collect::<Vec<_>>() != full {
                     let text: String = expected.iter().map(ToString::to_string).collect();
                     problems.push(format!("expected:\n{text}--- found:\n{outcome}"));
                 }

@@ -63,9 +63,7 @@ pub const PACKAGES_NOT_YET: &[&str] = &[
     "http/requests",
     "influxdata/influxdb/monitor",
     "influxdata/influxdb/sample",
-    "influxdata/influxdb/schema",
     "influxdata/influxdb/secrets",
-    "influxdata/influxdb/v1",
     "internal/boolean",
     "internal/debug",
     "internal/gen",
@@ -100,6 +98,32 @@ pub const PACKAGES_NOT_YET: &[&str] = &[
 pub const FUNCTIONS_NOT_YET: &[(&str, &[&str])] = &[
     ("array", &["concat", "filter", "map"]),
     ("influxdata/influxdb", &["buckets", "cardinality", "wideTo"]),
+    (
+        "influxdata/influxdb/schema",
+        &[
+            "fieldKeys",
+            "measurementFieldKeys",
+            "measurementTagKeys",
+            "measurementTagValues",
+            "measurements",
+            "tagKeys",
+            "tagValues",
+        ],
+    ),
+    (
+        "influxdata/influxdb/v1",
+        &[
+            "databases",
+            "fieldKeys",
+            "json",
+            "measurementFieldKeys",
+            "measurementTagKeys",
+            "measurementTagValues",
+            "measurements",
+            "tagKeys",
+            "tagValues",
+        ],
+    ),
     (
         "universe",
         &[
@@ -147,7 +171,6 @@ pub const FUNCTIONS_NOT_YET: &[(&str, &[&str])] = &[
             "mode",
             "movingAverage",
             "pearsonr",
-            "pivot",
             "quantile",
             "reduce",
             "relativeStrengthIndex",

@@ -11,6 +11,7 @@ pub mod from;
 pub mod group;
 pub mod limit;
 pub mod now;
+pub mod pivot;
 pub mod range;
 pub mod set;
 pub mod sort;
@@ -54,6 +55,7 @@ pub fn package() -> Package {
             &contains::LENGTH,
             &limit::LIMIT,
             &aggregate::MEAN,
+            &pivot::PIVOT,
             &range::RANGE,
             &columns::RENAME,
             &set::SET,
