@@ -9,6 +9,7 @@ mod crash;
 mod diagnostics;
 mod floors;
 mod functions;
+mod ingest;
 mod query;
 mod readme;
 mod support;

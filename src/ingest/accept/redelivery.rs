@@ -3,9 +3,11 @@
 //! Asked by the door for each message, filled again from record headers after a restart. MQTT marks a redelivery by DUP
 //! and the packet identifier; the payload's hash tells it from another message that uses the identifier again. What MQTT
 //! cannot tell apart stays so: a message whose first delivery never arrived, and which equals an earlier one of the same
-//! identifier within ten minutes, is taken for that one. Bounded in entries and age; it forgets by halves.
+//! identifier within ten minutes, is taken for that one.
+//!
+//! Bounded in entries and age. It forgets by halves: when the young half is full or old it becomes the old half, and what
+//! was old is gone; within a half the same goes for each client, so that a busy one does not push the others out.
 
-use std::collections::VecDeque;
 use std::hash::{BuildHasher, Hash};
 
 use hashbrown::{DefaultHashBuilder, HashMap};
@@ -14,10 +16,11 @@ use hashbrown::{DefaultHashBuilder, HashMap};
 pub const REMEMBERED_NS: i64 = 600 * 1_000_000_000;
 
 /// Most entries of one half.
-const HALF: usize = 250_000;
+const HALF: usize = 400_000;
 
-/// Most entries of one client in one half, so that a busy client does not push the others out.
-const PER_CLIENT: usize = 1_024;
+/// Most entries of one client in one half. A client may come again with everything that it has not heard of; so many it
+/// is sure to find.
+const PER_CLIENT: usize = 16_384;
 
 /// The messages of the last minutes.
 #[derive(Default)]
@@ -31,13 +34,13 @@ pub struct Redeliveries {
 struct Half {
     since_ns: i64,
     entries: usize,
-    packets: HashMap<u64, VecDeque<Entry>>,
+    /// By client, then by packet identifier: the newest message of that identifier.
+    packets: HashMap<u64, HashMap<u16, Entry>>,
     identified: HashMap<u64, i64>,
 }
 
 #[derive(Clone, Copy)]
 struct Entry {
-    packet: u16,
     message: u64,
     arrival_ns: i64,
 }
@@ -62,23 +65,23 @@ impl Redeliveries {
     pub fn arrival_of(&mut self, delivery: Delivery<'_>, arrival_ns: i64) -> i64 {
         let client = self.hash(delivery.client);
         let message = self.hash((delivery.topic, delivery.payload));
-        let mut first_ns = arrival_ns;
-        if delivery.again {
-            let same = |entry: &&Entry| {
-                entry.packet == delivery.packet && entry.message == message && fresh(entry.arrival_ns, arrival_ns)
-            };
-            let halves = [&self.young, &self.old];
-            let found = halves.into_iter().find_map(|half| half.packets.get(&client)?.iter().rev().find(same).copied());
-            first_ns = found.map_or(arrival_ns, |entry| entry.arrival_ns);
-        }
+        let known =
+            [&self.young, &self.old].into_iter().find_map(|half| half.packets.get(&client)?.get(&delivery.packet));
+        let same =
+            known.filter(|entry| delivery.again && entry.message == message && fresh(entry.arrival_ns, arrival_ns));
+        let first_ns = same.map_or(arrival_ns, |entry| entry.arrival_ns);
         let half = self.half(arrival_ns);
         let entries = half.packets.entry(client).or_default();
-        if entries.len() == PER_CLIENT {
-            entries.pop_front();
-        } else {
+        if entries.insert(delivery.packet, Entry { message, arrival_ns: first_ns }).is_none() {
             half.entries += 1;
         }
-        entries.push_back(Entry { packet: delivery.packet, message, arrival_ns: first_ns });
+        if entries.len() == PER_CLIENT {
+            half.entries -= PER_CLIENT;
+            let full = std::mem::take(entries);
+            self.old.entries += full.len();
+            let older = self.old.packets.insert(client, full);
+            self.old.entries -= older.map_or(0, |older| older.len());
+        }
         first_ns
     }
 
@@ -141,6 +144,17 @@ mod tests {
     }
 
     #[test]
+    fn a_client_that_sends_everything_again_several_times_finds_all_of_it() {
+        let mut table = Redeliveries::default();
+        for round in 0..4 {
+            for packet in 1..=PER_CLIENT as u16 {
+                let now_ns = i64::from(packet) + round * SECOND;
+                assert_eq!(arrival(&mut table, packet, round > 0, &packet.to_be_bytes(), now_ns), i64::from(packet));
+            }
+        }
+    }
+
+    #[test]
     fn an_identified_message_has_its_first_arrival() {
         let mut table = Redeliveries::default();
         assert_eq!(table.arrival_of_identified("t", b"k", "1", 10), 10);
@@ -155,11 +169,20 @@ mod tests {
         assert_eq!(arrival(&mut table, 1, false, b"quiet", 1), 1);
         for number in 0..3 * HALF as i64 {
             let payload = number.to_be_bytes();
-            let delivery = Delivery { client: "busy", packet: 1, again: false, topic: "t", payload: &payload };
+            let packet = (number % 65_535) as u16 + 1;
+            let delivery = Delivery { client: "busy", packet, again: false, topic: "t", payload: &payload };
             table.arrival_of(delivery, 2 + number);
         }
-        assert!(table.young.entries <= HALF && table.old.entries <= HALF);
+        let held = |half: &Half| half.packets.values().map(HashMap::len).sum::<usize>() + half.identified.len();
+        assert_eq!((table.young.entries, table.old.entries), (held(&table.young), held(&table.old)));
+        assert!(held(&table.young) <= PER_CLIENT + 1 && held(&table.old) <= PER_CLIENT);
         assert_eq!(arrival(&mut table, 1, true, b"quiet", 5_000_000), 1);
+        for number in 0..3 * HALF as i64 {
+            let client = number.to_string();
+            let delivery = Delivery { client: &client, packet: 1, again: false, topic: "t", payload: b"x" };
+            table.arrival_of(delivery, number);
+        }
+        assert_eq!((table.young.entries, table.old.entries), (held(&table.young), held(&table.old)));
         for number in 0..3 * HALF as i64 {
             table.arrival_of_identified("t", b"k", &number.to_string(), number);
         }
