@@ -15,6 +15,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::definition::Definition;
 use super::gate::Gate;
+use super::meters;
 use super::output::{self, Origin, Output, RUNS_BUCKET};
 use super::problem;
 use super::run::{ControlRecord, LogLine, ReadUpTo, ReadWindow, RunRecord, RunStatus};
@@ -388,8 +389,17 @@ impl Executor {
         let problem = problem::of(&failure.error, &source);
         self.note(&mut run, format!("Completed({})", failure.status.as_str()));
         self.note(&mut run, problem.rendered.clone());
+        let (task, slot, decided) = (&attempt.definition.name, to_short_text(run.slot_ns), run.decided);
+        tracing::warn!(
+            task,
+            slot,
+            attempt = run.attempt,
+            will_retry = !decided,
+            "run {}: {}",
+            run.status.as_str(),
+            problem.rendered
+        );
         run.error = Some(problem);
-        let decided = run.decided;
         match self.append(attempt, &run, Output::default()).await {
             Ok(()) => Ended::Recorded { decided },
             Err(error) if error.kind() == ErrorKind::Conflict => Ended::Fenced(error),
@@ -404,9 +414,12 @@ impl Executor {
             output.add_run(topic, run, &attempt.definition.name, &self.arrivals);
         }
         let records = std::mem::take(&mut output.records);
-        let appended = self.runs.append(records, &ControlRecord::Run(Box::new(run.clone()))).await;
+        let appended = self.runs.append(records, &[ControlRecord::Run(Box::new(run.clone()))]).await;
         // Only now the arrivals of the output are not in flight any more.
         drop(output);
+        if appended.is_ok() {
+            meters::recorded(run);
+        }
         appended
     }
 

@@ -42,7 +42,7 @@ const RUNS_RETENTION_NS: i64 = 30 * 86_400 * 1_000_000_000;
 const RESCAN: Duration = Duration::from_secs(10);
 
 /// How many slots one backfill may ask for.
-pub const BACKFILL_LIMIT: usize = 10_000;
+pub const BACKFILL_LIMIT: usize = 1_000;
 
 /// What tasks are made of.
 #[derive(Clone)]
@@ -278,7 +278,9 @@ impl Tasks {
     pub async fn run(&self, id_or_name: &str, which: Which) -> Result<RunView> {
         let task = self.find(id_or_name)?;
         let slot_ns = self.slot_of(&task, which)?;
-        self.request(&task, slot_ns).await?;
+        if self.request(&task, &[slot_ns]).await? == 0 {
+            return Err(Error::conflict("run already queued"));
+        }
         self.scheduler.tick().await?;
         let id = &task.definition.id;
         if let Some(run) = self.scheduler.under_way(id).into_iter().find(|run| run.slot_ns == slot_ns) {
@@ -312,10 +314,7 @@ impl Tasks {
             let message = format!("the range has more than {BACKFILL_LIMIT} slots of {}", task.definition.name);
             return Err(Error::invalid(message).with_hint("ask for a part of it, then for the next"));
         }
-        let mut asked = 0;
-        for slot_ns in slots {
-            asked += usize::from(self.request(&task, slot_ns).await.is_ok());
-        }
+        let asked = self.request(&task, &slots).await?;
         self.scheduler.wake.notify_one();
         Ok(asked)
     }
@@ -375,6 +374,9 @@ impl Tasks {
         }
         for id in &loaded.created {
             self.scheduler.watch_from_now(id);
+        }
+        for id in &loaded.changed {
+            self.scheduler.forget_waits(id);
         }
         for path in &loaded.broken {
             if let Some(problem) = states.get(path).and_then(|state| state.problem.as_ref()) {
@@ -460,14 +462,19 @@ impl Tasks {
         Ok(slot_ns)
     }
 
-    async fn request(&self, task: &TaskState, slot_ns: i64) -> Result<()> {
+    /// Asks for those of the slots that are not asked for yet; returns how many that are.
+    async fn request(&self, task: &TaskState, slots: &[i64]) -> Result<usize> {
         let id = &task.definition.id;
-        let is_queued = self.runs.with_task(id, |task| task.progress.requested.contains_key(&slot_ns)).unwrap_or(false);
-        if is_queued || self.scheduler.under_way(id).iter().any(|run| run.slot_ns == slot_ns) {
-            return Err(Error::conflict("run already queued"));
-        }
-        let request = RequestedRun { id: new_id(), task: id.clone(), slot_ns, requested_ns: self.parts.clock.now_ns() };
-        self.runs.append(Vec::new(), &ControlRecord::Requested(request)).await
+        let under_way = self.scheduler.under_way(id);
+        let requested_ns = self.parts.clock.now_ns();
+        let requests: Vec<ControlRecord> = slots
+            .iter()
+            .filter(|slot_ns| under_way.iter().all(|run| run.slot_ns != **slot_ns))
+            .map(|slot_ns| RequestedRun { id: new_id(), task: id.clone(), slot_ns: *slot_ns, requested_ns })
+            .map(ControlRecord::Requested)
+            .collect();
+        self.runs.append(Vec::new(), &requests).await?;
+        Ok(requests.len())
     }
 
     async fn set_status(&self, id_or_name: &str, status: TaskStatus) -> Result<TaskView> {
@@ -475,7 +482,7 @@ impl Tasks {
         let id = task.definition.id.clone();
         if task.definition.status != status {
             let definition = Definition { status, ..task.definition };
-            self.runs.append(Vec::new(), &ControlRecord::Task(Box::new(definition))).await?;
+            self.runs.append(Vec::new(), &[ControlRecord::Task(Box::new(definition))]).await?;
             match status {
                 TaskStatus::Active => self.scheduler.watch_from_now(&id),
                 TaskStatus::Inactive => self.scheduler.withdraw(&id),

@@ -21,6 +21,9 @@ use crate::store::{NewBucket, Store};
 use crate::syntax;
 use crate::time::rfc3339::to_short_text;
 
+/// How many changes one append takes: scripts are up to a megabyte each.
+const CHANGES_PER_APPEND: usize = 32;
+
 /// A file as it was last loaded.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LoadedFile {
@@ -74,8 +77,9 @@ impl Loader<'_> {
         let mut loaded = Loaded::default();
         let mut states: BTreeMap<String, LoadedFile> = BTreeMap::new();
         let mut owners: HashMap<Name, String> = HashMap::new();
+        let mut changes: Vec<ControlRecord> = Vec::new();
         for (path, text) in files {
-            let state = self.load_file(path, text, &mut owners, &mut loaded).await?;
+            let state = self.load_file(path, text, &mut owners, &mut loaded, &mut changes).await?;
             if state.problem.is_some() {
                 loaded.broken.push(path.clone());
             }
@@ -83,10 +87,13 @@ impl Loader<'_> {
         }
         for id in self.runs.ids() {
             if !owners.contains_key(&id) {
-                let removed = ControlRecord::Removed { task: id.clone(), at_ns: self.now_ns };
-                self.runs.append(Vec::new(), &removed).await?;
+                changes.push(ControlRecord::Removed { task: id.clone(), at_ns: self.now_ns });
                 loaded.removed.push(id);
             }
+        }
+        // A thousand files are a thousand records, and few appends.
+        for part in changes.chunks(CHANGES_PER_APPEND) {
+            self.runs.append(Vec::new(), part).await?;
         }
         self.warn_of_shared_names(&mut states);
         Ok((loaded, states))
@@ -98,6 +105,7 @@ impl Loader<'_> {
         text: &std::result::Result<std::sync::Arc<str>, String>,
         owners: &mut HashMap<Name, String>,
         loaded: &mut Loaded,
+        changes: &mut Vec<ControlRecord>,
     ) -> Result<LoadedFile> {
         let broken =
             |id: Option<Name>, problem: String| LoadedFile { id, problem: Some(problem), warnings: Vec::new() };
@@ -125,7 +133,7 @@ impl Loader<'_> {
         let known = known.map(|task| task.definition);
         let definition = self.define(id.clone(), path, text, &checked, known.as_ref())?;
         if known.as_ref() != Some(&definition) {
-            self.runs.append(Vec::new(), &ControlRecord::Task(Box::new(definition))).await?;
+            changes.push(ControlRecord::Task(Box::new(definition)));
             let list = if is_known { &mut loaded.changed } else { &mut loaded.created };
             list.push(id.clone());
         }

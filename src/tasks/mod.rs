@@ -12,7 +12,7 @@
 //! | `step`, `scheduler`, `wake` | what a task does next (pure); the loop that does it; its tick |
 //! | `executor`, `gate`, `output` | one attempt at a slot; how many at once; what it appends |
 //! | `run`, `task_state`, `slots`, `run_store` | the control topic's records; their fold; intervals of slots; the view |
-//! | `views`, `problem`, `instant` | what is shown |
+//! | `views`, `problem`, `instant`, `meters` | what is shown, and what is counted |
 
 pub mod definition;
 pub mod executor;
@@ -21,6 +21,7 @@ pub mod file;
 pub mod gate;
 pub mod instant;
 pub mod loader;
+mod meters;
 pub mod output;
 pub mod problem;
 pub mod run;

@@ -4,7 +4,7 @@
 //! reads it back from there and keeps, in one batch of the catalogue, what follows from it and the position behind it.
 //! So a crash between append and view is harmless, and so is the loss of the view: it is read again from the topic.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -89,7 +89,13 @@ impl RunStore {
         for (_, stored) in catalogue.list::<StoredTask>(Keyspace::Tasks, "")? {
             let ledger: SlotLedger = catalogue.get(Keyspace::Slots, &*stored.definition.id)?.unwrap_or_default();
             let id = stored.definition.id.clone();
-            tasks.insert(id, TaskState::restore(stored.definition, ledger, stored.progress)?);
+            match TaskState::restore(stored.definition, ledger, stored.progress) {
+                Ok(task) => {
+                    tasks.insert(id, task);
+                }
+                // Written by another version; its file makes it again, or says what is wrong.
+                Err(error) => tracing::error!(task = %id, %error, "passing over a task that cannot be understood"),
+            }
         }
         let follower = Follower { position, committed: position.offset };
         let store =
@@ -101,8 +107,13 @@ impl RunStore {
     /// Appends output records and what happened, as one, and brings the view up to it.
     ///
     /// When the log cannot say whether it took the records, the topic is asked: an append that is there was one.
-    pub async fn append(&self, mut outputs: Vec<NewRecord>, record: &ControlRecord) -> Result<()> {
-        outputs.push(self.encode(record)?);
+    pub async fn append(&self, mut outputs: Vec<NewRecord>, happened: &[ControlRecord]) -> Result<()> {
+        let Some(last) = happened.last() else {
+            return Ok(());
+        };
+        for record in happened {
+            outputs.push(self.encode(record)?);
+        }
         let appended = self.log.append_atomic(PRODUCER, outputs).await;
         match appended {
             Ok(positions) => {
@@ -112,7 +123,7 @@ impl RunStore {
             Err(error) if error.kind() == ErrorKind::Unavailable => {
                 let end = self.log.offsets(CONTROL_TOPIC, 0).await.map_err(|_| error.clone())?.end;
                 self.follow(end).await.map_err(|_| error.clone())?;
-                if self.holds(record)? { Ok(()) } else { Err(error) }
+                if self.holds(last)? { Ok(()) } else { Err(error) }
             }
             Err(error) => Err(error),
         }
@@ -181,9 +192,17 @@ impl RunStore {
                 return Err(Error::unavailable(format!("{CONTROL_TOPIC} does not give what was appended to it")));
             }
             let mut batch = Batch::new();
+            let mut touched = BTreeSet::new();
             for record in &fetched.records {
-                self.fold(record, &mut batch)?;
+                match self.fold(record, &mut batch) {
+                    Ok(task) => touched.extend(task),
+                    Err(error) if error.kind() == ErrorKind::Invalid => {
+                        tracing::warn!(topic = CONTROL_TOPIC, offset = record.offset, %error, "passing over a record");
+                    }
+                    Err(error) => return Err(error),
+                }
             }
+            self.keep(&touched, &mut batch)?;
             follower.position.offset = fetched.next_offset;
             batch.put(Keyspace::Positions, CONTROL_TOPIC, &follower.position)?;
             self.catalogue.commit(batch, Durability::Buffered)?;
@@ -198,18 +217,26 @@ impl RunStore {
         self.catalogue.put(Keyspace::Positions, CONTROL_TOPIC, &follower.position, Durability::Synced)?;
         let committed = Committed { offset: follower.position.offset, metadata: String::new() };
         self.log.commit(GROUP, vec![(CONTROL_TOPIC.into(), 0, committed)]).await?;
+        self.log.retain(CONTROL_TOPIC, 0, follower.position.offset).await?;
         follower.committed = follower.position.offset;
         Ok(())
     }
 
-    fn fold(&self, record: &Record, batch: &mut Batch) -> Result<()> {
-        let control: ControlRecord = match serde_json::from_slice(&record.payload) {
-            Ok(control) => control,
-            Err(error) => {
-                tracing::warn!(topic = CONTROL_TOPIC, offset = record.offset, %error, "passing over an unreadable record");
-                return Ok(());
-            }
-        };
+    /// Puts the tasks that have changed into a batch.
+    fn keep(&self, touched: &BTreeSet<Name>, batch: &mut Batch) -> Result<()> {
+        let tasks = self.tasks.read();
+        for (id, task) in touched.iter().filter_map(|id| Some((id, tasks.get(id)?))) {
+            let stored = StoredTask { definition: task.definition.clone(), progress: task.progress.clone() };
+            batch.put(Keyspace::Tasks, &**id, &stored)?;
+            batch.put(Keyspace::Slots, &**id, &task.ledger)?;
+        }
+        Ok(())
+    }
+
+    /// Takes in a record; returns the task that it changed. Errors: `Invalid` for a record that cannot be understood.
+    fn fold(&self, record: &Record, batch: &mut Batch) -> Result<Option<Name>> {
+        let control: ControlRecord =
+            serde_json::from_slice(&record.payload).map_err(|error| Error::invalid(error.to_string()))?;
         let id = control.task().clone();
         let mut tasks = self.tasks.write();
         match &control {
@@ -226,12 +253,12 @@ impl RunStore {
                 for (key, _) in self.catalogue.list::<RunRecord>(Keyspace::Runs, &*id)? {
                     batch.remove(Keyspace::Runs, key);
                 }
-                return Ok(());
+                return Ok(None);
             }
             _ => {}
         }
         let Some(task) = tasks.get_mut(&id) else {
-            return Ok(());
+            return Ok(None);
         };
         match &control {
             ControlRecord::Run(run) => {
@@ -245,9 +272,7 @@ impl RunStore {
             ControlRecord::Requested(request) => task.requested(request),
             ControlRecord::Task(_) | ControlRecord::Removed { .. } => {}
         }
-        let stored = StoredTask { definition: task.definition.clone(), progress: task.progress.clone() };
-        batch.put(Keyspace::Tasks, &*id, &stored)?;
-        batch.put(Keyspace::Slots, &*id, &task.ledger)
+        Ok(Some(id))
     }
 
     fn drop_old_runs(&self, task: &str, batch: &mut Batch) -> Result<()> {

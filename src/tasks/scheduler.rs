@@ -3,7 +3,7 @@
 //! Woken once a second, when a run ends and when a file or a status changes. It never decides anything about slots itself
 //! ([`super::step`] does), and it never waits for a run: attempts are tasks of their own.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -15,10 +15,14 @@ use tokio_util::sync::CancellationToken;
 
 use super::definition::Definition;
 use super::executor::{Attempt, Ended, Executor, Phase, Stop};
+use super::meters;
 use super::run::{ControlRecord, SkippedSlots};
 use super::step::{Live, Policy, Retry, Start, Step, next_step, wait_after};
 use crate::error::{Error, Result};
 use crate::name::Name;
+
+/// How long a slot waits whose run the log could not take: 10 s.
+const UNRECORDED_WAIT_NS: i64 = 10 * 1_000_000_000;
 
 /// Starts attempts, and takes note of how they end.
 pub struct Scheduler {
@@ -54,6 +58,19 @@ pub struct UnderWay {
     pub requested_ns: i64,
 }
 
+impl UnderWay {
+    fn waiting(id: Name, slot_ns: i64, attempt: u32, asked_ns: Option<i64>) -> Self {
+        UnderWay {
+            id,
+            slot_ns,
+            attempt,
+            phase: None,
+            manual: asked_ns.is_some(),
+            requested_ns: asked_ns.unwrap_or(slot_ns),
+        }
+    }
+}
+
 impl Scheduler {
     /// A scheduler of which nothing runs yet.
     pub fn new(executor: Executor, policy: Policy) -> Arc<Self> {
@@ -87,7 +104,8 @@ impl Scheduler {
             }
             for skipped in skips {
                 tracing::warn!(task = %skipped.task, count = skipped.count, reason = skipped.reason, "passing over missed slots");
-                self.executor.runs.append(Vec::new(), &ControlRecord::Skipped(skipped)).await?;
+                meters::skipped(skipped.count);
+                self.executor.runs.append(Vec::new(), &[ControlRecord::Skipped(skipped)]).await?;
             }
             for (definition, start) in starts {
                 self.start(definition, start);
@@ -124,63 +142,64 @@ impl Scheduler {
         self.changes.send_modify(|count| *count += 1);
     }
 
-    /// What is under way for a task, by slot.
+    /// What is under way for a task, by slot: attempts, waits for another attempt, and runs that were asked for.
     pub fn under_way(&self, task: &str) -> Vec<UnderWay> {
-        let all = self.live.lock();
-        let Some(live) = all.get(task) else {
-            return Vec::new();
-        };
-        let running = live.running.values().map(|attempt| UnderWay {
-            id: attempt.id.clone(),
-            slot_ns: attempt.slot_ns,
-            attempt: attempt.number,
-            phase: Some(*attempt.phase.lock()),
-            manual: attempt.manual,
-            requested_ns: attempt.requested_ns,
-        });
-        let waiting = live.waiting.iter().filter(|(slot_ns, _)| !live.running.contains_key(slot_ns));
-        let waiting = waiting.map(|(slot_ns, retry)| UnderWay {
-            id: retry.id.clone(),
-            slot_ns: *slot_ns,
-            attempt: retry.tries + 1,
-            phase: None,
-            manual: retry.asked_ns.is_some(),
-            requested_ns: retry.asked_ns.unwrap_or(*slot_ns),
-        });
-        let mut both: Vec<UnderWay> = running.chain(waiting).collect();
-        both.sort_by_key(|under_way| under_way.slot_ns);
-        both
+        let asked_for = self.executor.runs.with_task(task, |task| task.progress.requested.clone()).unwrap_or_default();
+        let mut found: BTreeMap<i64, UnderWay> = BTreeMap::new();
+        for (slot_ns, request) in asked_for {
+            let asked = UnderWay::waiting(request.id, slot_ns, 1, Some(request.requested_ns));
+            found.insert(slot_ns, asked);
+        }
+        if let Some(live) = self.live.lock().get(task) {
+            for (slot_ns, retry) in &live.waiting {
+                let waiting = UnderWay::waiting(retry.id.clone(), *slot_ns, retry.tries + 1, retry.asked_ns);
+                found.insert(*slot_ns, waiting);
+            }
+            for (slot_ns, attempt) in &live.running {
+                let running = UnderWay {
+                    phase: Some(*attempt.phase.lock()),
+                    manual: attempt.manual,
+                    requested_ns: attempt.requested_ns,
+                    ..UnderWay::waiting(attempt.id.clone(), *slot_ns, attempt.number, None)
+                };
+                found.insert(*slot_ns, running);
+            }
+        }
+        found.into_values().collect()
     }
 
     /// Cancels a run: the attempt under way, or the next one as soon as it would start. Returns whether there is one.
     pub fn cancel(self: &Arc<Self>, task: &str, run: &str) -> bool {
-        let mut all = self.live.lock();
-        let Some(live) = all.get_mut(task) else {
+        let under_way = self.under_way(task).into_iter().find(|under_way| &*under_way.id == run);
+        let Some(under_way) = under_way else {
             return false;
         };
-        if let Some(attempt) = live.running.values().find(|attempt| &*attempt.id == run) {
+        let running = self.live.lock().get(task).and_then(|live| live.running.get(&under_way.slot_ns).cloned());
+        if let Some(attempt) = running {
             attempt.stop(Stop::Canceled);
             return true;
         }
-        let Some((slot_ns, retry)) = live.waiting.iter().find(|(_, retry)| &*retry.id == run) else {
-            return false;
-        };
-        let (slot_ns, retry) = (*slot_ns, retry.clone());
-        live.waiting.remove(&slot_ns);
-        drop(all);
         let Some(definition) = self.executor.runs.with_task(task, |task| task.definition.clone()) else {
             return false;
         };
         let start = Start {
-            slot_ns,
-            due_ns: retry.asked_ns.unwrap_or(slot_ns),
-            tries: retry.tries,
+            slot_ns: under_way.slot_ns,
+            due_ns: under_way.requested_ns,
+            tries: under_way.attempt - 1,
             last: true,
-            manual: retry.asked_ns.is_some(),
-            id: Some(retry.id),
+            manual: under_way.manual,
+            id: Some(under_way.id),
         };
         self.start(definition, start).stop(Stop::Canceled);
         true
+    }
+
+    /// A changed script is not made to wait for what the old one did.
+    pub fn forget_waits(&self, task: &str) {
+        if let Some(live) = self.live.lock().get_mut(task) {
+            live.waiting.clear();
+            live.counted_until_ns = None;
+        }
     }
 
     /// Ends what is under way for a task without deciding its slots: it was paused or removed.
@@ -262,9 +281,13 @@ impl Scheduler {
         let task = attempt.definition.id.clone();
         let mut all = self.live.lock();
         let live = all.entry(task).or_insert_with(|| self.fresh());
+        if let Some(running) = live.running.get(&attempt.slot_ns) {
+            return Arc::clone(running);
+        }
         live.waiting.remove(&attempt.slot_ns);
         live.running.insert(attempt.slot_ns, Arc::clone(&attempt));
         drop(all);
+        meters::started(self.executor.clock.now_ns().saturating_sub(attempt.requested_ns));
         self.changed();
         let (scheduler, started) = (Arc::clone(self), Arc::clone(&attempt));
         tokio::spawn(async move {
@@ -276,20 +299,21 @@ impl Scheduler {
     }
 
     fn ended(&self, attempt: &Attempt, ended: Ended) {
+        meters::ended();
         let now_ns = self.executor.clock.now_ns();
         let task = &attempt.definition.id;
-        let again = |tries: u32| Retry {
+        let again = |tries: u32, wait_ns: i64| Retry {
             id: attempt.id.clone(),
             tries,
-            not_before_ns: now_ns.saturating_add(wait_after(attempt.number)),
+            not_before_ns: now_ns.saturating_add(wait_ns),
             asked_ns: attempt.manual.then_some(attempt.requested_ns),
         };
         let retry = match ended {
             Ended::Recorded { decided: true } | Ended::AlreadyDone | Ended::Withdrawn => None,
-            Ended::Recorded { decided: false } => Some(again(attempt.number)),
+            Ended::Recorded { decided: false } => Some(again(attempt.number, wait_after(attempt.number))),
             Ended::Unrecorded(error) => {
                 tracing::error!(%task, slot = attempt.slot_ns, %error, "a run could not be recorded; it is tried again");
-                Some(again(attempt.number - 1))
+                Some(again(attempt.number - 1, UNRECORDED_WAIT_NS))
             }
             Ended::Fenced(error) => {
                 tracing::error!(%task, %error, "another process runs the tasks now; this one stops running them");

@@ -157,6 +157,33 @@ async fn a_canceled_run_is_canceled_whether_it_runs_or_waits() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_run_that_is_asked_for_waits_its_turn_and_can_be_canceled_there() {
+    let door = Door::default();
+    let guard = door.clone();
+    let plan = before_reads(move || {
+        guard.pass();
+        Ok(())
+    });
+    let house = House::new("2026-11-24T10:00:00Z", &plan).await;
+    house.task("counting.flux", COUNTING).await;
+    house.tasks.start_due().await.unwrap();
+    door.reached_by(1).await;
+    let old = Which::Slot(at("2026-11-24T09:30:00Z"));
+    let asked = house.tasks.run("counting", old).await.unwrap();
+    assert_eq!((asked.status, asked.phase, asked.manual), ("scheduled", None, true));
+    assert_eq!(house.tasks.run("counting", old).await.unwrap_err().message(), "run already queued");
+    let listed: Vec<_> = house.tasks.runs("counting", 10).unwrap().iter().map(|run| run.status).collect();
+    assert_eq!(listed, ["started", "scheduled"]);
+    house.tasks.cancel("counting", &asked.id).unwrap();
+    let ended = house.tasks.ended("counting", &asked.id).await.unwrap();
+    assert_eq!((ended.status, ended.scheduled_for), ("canceled", at("2026-11-24T09:30:00Z")));
+    door.open();
+    house.tasks.run_due().await.unwrap();
+    assert_eq!(house.ended("counting").iter().map(|run| run.status).collect::<Vec<_>>(), ["canceled", "success"]);
+    house.shut().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_process_that_ends_in_the_middle_of_a_run_runs_its_slot_again() {
     let door = Door::default();
     let guard = door.clone();
@@ -279,7 +306,7 @@ async fn a_slot_whose_append_lost_its_answer_is_not_run_twice_and_one_that_was_n
     log.before.store(2, Ordering::SeqCst);
     house.advance(MINUTE_NS).await;
     assert_eq!(house.ended("counting").len(), 2);
-    house.advance(SECOND_NS).await;
+    house.advance(10 * SECOND_NS).await;
     let runs = house.ended("counting");
     assert_eq!((runs.len(), runs[2].status), (3, "success"));
     assert_eq!(house.counts().await, [(at("2026-11-24T10:01:00Z"), 1), (at("2026-11-24T10:02:00Z"), 1)].into());

@@ -53,11 +53,11 @@ async fn a_broken_file_is_shown_and_its_last_good_version_goes_on_also_after_a_r
     house.task("counting.flux", COUNTING).await;
     house.tasks.run_due().await.unwrap();
     house.send(1).await;
-    house.task("counting.flux", &COUNTING.replace("|> count()", "|> |> count()")).await;
+    house.task("counting.flux", &COUNTING.replace("count()", "cuont()")).await;
     let broken = house.tasks.show("counting").unwrap();
     assert!(broken.broken);
     let problem = broken.problem.unwrap();
-    assert!(problem.contains("counting.flux:6"), "{problem}");
+    assert!(problem.contains("counting.flux:6") && problem.contains("cuont"), "{problem}");
     house.advance(MINUTE_NS).await;
     assert_eq!(house.counts().await, [(at("2026-11-24T10:01:00Z"), 1)].into());
 
