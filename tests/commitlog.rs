@@ -5,6 +5,8 @@
 mod cases;
 mod crash;
 mod embedded;
+#[cfg(feature = "kafka")]
+mod kafka;
 
 use std::future::Future;
 use std::pin::Pin;

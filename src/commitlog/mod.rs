@@ -5,9 +5,13 @@
 //! the records are durable, never before; nothing here knows what a record means.
 
 pub mod embedded;
+#[cfg(feature = "kafka")]
+pub mod kafka;
 pub mod murmur2;
 
 pub use embedded::{EmbeddedLog, EmbeddedOptions};
+#[cfg(feature = "kafka")]
+pub use kafka::{KafkaLog, KafkaOptions};
 
 use std::time::Duration;
 
