@@ -1,5 +1,6 @@
 //! The log on Kafka: the cases that every log is held to, on one real broker, and what is Kafka's own.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
@@ -125,7 +126,10 @@ async fn foreign_producer(transactional_id: Option<&str>) -> Foreign {
 }
 
 fn send(producer: &Foreign, topic: &str, payload: &str) {
-    producer.send(BaseRecord::<str, str>::to(topic).partition(0).key("k").payload(payload)).map_err(|(error, _)| error).unwrap();
+    producer
+        .send(BaseRecord::<str, str>::to(topic).partition(0).key("k").payload(payload))
+        .map_err(|(error, _)| error)
+        .unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -147,7 +151,8 @@ async fn open_transactions_are_waited_for_and_aborted_ones_are_passed() {
         let (log, topic) = (Arc::clone(&log), topic.clone());
         tokio::spawn(async move { log.read(&topic, 0, 1, 10, PATIENCE).await.unwrap() })
     };
-    assert!(tokio::time::timeout(Duration::from_millis(300), &mut waiting).await.is_err(), "an open transaction was read");
+    let early = tokio::time::timeout(Duration::from_millis(300), &mut waiting).await;
+    assert!(early.is_err(), "an open transaction was read: {early:?}");
     producer.abort_transaction(PATIENCE).unwrap();
     let fetched = waiting.await.unwrap();
     let mut read = texts(&fetched.records);
@@ -353,41 +358,50 @@ async fn without_a_broker_every_call_ends_as_unavailable_and_goes_on_when_it_is_
 async fn what_was_acknowledged_survives_the_brokers_kill_in_order() {
     let broker = own().await;
     let log = connect(&broker.address()).await;
-    log.create_topic("raw", 2).await.unwrap();
+    for topic in ["raw", "first", "second"] {
+        log.create_topic(topic, 2).await.unwrap();
+    }
     let killer = Arc::clone(&broker);
     let killed = tokio::task::spawn_blocking(move || {
         std::thread::sleep(Duration::from_millis(700));
         killer.kill();
         killer.start();
     });
-    let writers = (0..4_u32).map(|writer| {
+    // Until well after the broker is back.
+    let end = Instant::now() + Duration::from_secs(12);
+    let writers = (0..6_u32).map(|writer| {
         let log = Arc::clone(&log);
-        let partition = writer % 2;
         tokio::spawn(async move {
-            let begun = Instant::now();
             let mut acknowledged = Vec::new();
-            // Until well after the broker is back.
             for number in 0_u32.. {
-                if begun.elapsed() > Duration::from_secs(10) {
+                if Instant::now() > end {
                     break;
                 }
                 let payload = format!("{writer}.{number}");
-                if let Ok(positions) = log.append(vec![record_in("raw", partition, payload.clone())]).await {
+                let of = |topic| record_in(topic, writer % 2, payload.clone());
+                // Four append, two append to two topics at once.
+                let appended = if writer < 4 {
+                    log.append(vec![of("raw")]).await
+                } else {
+                    log.append_atomic(&format!("shard-{writer}"), vec![of("first"), of("second")]).await
+                };
+                if let Ok(positions) = appended {
                     acknowledged.push((positions[0].offset, payload));
                 }
             }
-            (partition, acknowledged)
+            (writer, acknowledged)
         })
     });
     let outcomes = futures::future::try_join_all(writers.collect::<Vec<_>>()).await.unwrap();
     killed.await.unwrap();
-    for (partition, acknowledged) in outcomes {
-        assert!(acknowledged.len() > 100, "only {} acknowledged", acknowledged.len());
+    for (writer, acknowledged) in outcomes {
+        assert!(acknowledged.len() > 20, "writer {writer} has only {} acknowledged", acknowledged.len());
         assert!(acknowledged.is_sorted_by_key(|(offset, _)| *offset), "one writer's records changed places");
-        let read = read_to_end(&*log, "raw", partition, 0).await;
-        let held: std::collections::BTreeMap<_, _> = read.iter().map(|record| (record.offset, &record.payload)).collect();
+        let topic = if writer < 4 { "raw" } else { "first" };
+        let read = read_to_end(&*log, topic, writer % 2, 0).await;
+        let held: BTreeMap<_, _> = read.iter().map(|record| (record.offset, &record.payload)).collect();
         for (offset, payload) in &acknowledged {
-            assert_eq!(held.get(offset).map(|held| &held[..]), Some(payload.as_bytes()), "offset {offset}");
+            assert_eq!(held.get(offset).map(|held| &held[..]), Some(payload.as_bytes()), "{topic} offset {offset}");
         }
         // Idempotent: what the client sent again after the kill is there once.
         let mut payloads = texts(&read);
@@ -395,6 +409,10 @@ async fn what_was_acknowledged_survives_the_brokers_kill_in_order() {
         let all = payloads.len();
         payloads.dedup();
         assert_eq!(payloads.len(), all, "records are there twice");
+    }
+    for partition in 0..2 {
+        let first = texts(&read_to_end(&*log, "first", partition, 0).await);
+        assert_eq!(first, texts(&read_to_end(&*log, "second", partition, 0).await), "half of an atomic append");
     }
 }
 

@@ -60,12 +60,7 @@ impl KafkaBroker {
         self.succeed("kill");
     }
 
-    /// Ends it cleanly.
-    pub fn stop(&self) {
-        self.succeed("stop");
-    }
-
-    /// Starts it again after `kill` or `stop`, on the same port; returns when it is ready.
+    /// Starts it again after `kill`, on the same port; returns when it is ready.
     pub fn start(&self) {
         self.succeed("start");
     }

@@ -1,15 +1,19 @@
 //! Settings of the Kafka clients: what fluxmill's promises rest on, what may be changed, where their messages go.
 //!
-//! Called by the files that make a client. Nothing here connects.
+//! Called by the files that make a client.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use rdkafka::ClientConfig;
 use rdkafka::client::ClientContext;
-use rdkafka::config::RDKafkaLogLevel;
+use rdkafka::config::{FromClientConfigAndContext, RDKafkaLogLevel};
 use rdkafka::consumer::ConsumerContext;
 use rdkafka::error::KafkaError;
 
+use super::errors::from_kafka;
+use super::native::Client;
 use crate::error::{Error, Result};
 
 /// How the log on Kafka is reached.
@@ -52,6 +56,9 @@ impl KafkaOptions {
         }
     }
 }
+
+/// How often the thread that takes in a client's messages looks whether the client is still held.
+const EVENTS_WAIT: Duration = Duration::from_millis(200);
 
 /// Properties that are not for the configuration to change: durability, order and positions depend on them.
 const FIXED: [&str; 15] = [
@@ -100,7 +107,7 @@ fn with_properties(mut config: ClientConfig, options: &KafkaOptions) -> ClientCo
     config
 }
 
-/// The client that reads partitions and answers questions about topics.
+/// The clients that read partitions, and the one that asks about topics and offsets. They have no group.
 pub(super) fn reading(options: &KafkaOptions) -> ClientConfig {
     let mut config = common(options);
     config.set("isolation.level", "read_committed").set("auto.offset.reset", "error");
@@ -108,7 +115,8 @@ pub(super) fn reading(options: &KafkaOptions) -> ClientConfig {
         .set("enable.auto.commit", "false")
         .set("auto.commit.enable", "false")
         .set("enable.auto.offset.store", "false");
-    config.set("enable.partition.eof", "true").set("allow.auto.create.topics", "false");
+    // Not even to learn where a partition ends: librdkafka counts the message that says so as one that was read.
+    config.set("enable.partition.eof", "false").set("allow.auto.create.topics", "false");
     // A full local queue is looked at again after 10 ms instead of a second.
     config.set("fetch.queue.backoff.ms", "10").set("fetch.wait.max.ms", "100");
     // What is fetched ahead, per partition: memory stays flat when a reader stands still.
@@ -120,7 +128,7 @@ pub(super) fn reading(options: &KafkaOptions) -> ClientConfig {
 pub(super) fn positions(options: &KafkaOptions, group: &str) -> ClientConfig {
     let mut config = common(options);
     config.set("group.id", group).set("enable.auto.commit", "false").set("allow.auto.create.topics", "false");
-    // Bounds how long a commit waits for the group's coordinator; it has no timeout of its own.
+    // Bounds how long librdkafka keeps a commit whose coordinator is away.
     config.set("session.timeout.ms", options.timeout.as_millis().clamp(6_000, 60_000).to_string());
     with_properties(config, options)
 }
@@ -129,15 +137,18 @@ pub(super) fn positions(options: &KafkaOptions, group: &str) -> ClientConfig {
 pub(super) fn producing(options: &KafkaOptions, transactional_id: Option<&str>) -> ClientConfig {
     let mut config = common(options);
     config.set("enable.idempotence", "true").set("acks", "all").set("compression.type", "lz4");
-    config.set("linger.ms", options.linger.as_millis().to_string());
+    let mut linger = options.linger;
     config.set("queue.buffering.max.messages", "1000000");
     config.set("queue.buffering.max.kbytes", (options.queue_bytes / 1_024 * 2).clamp(65_536, 2_097_151).to_string());
     let mut timeout = options.delivery_timeout;
     if let Some(id) = transactional_id {
         timeout = transaction_timeout(options);
+        // Its records come all at once, and its commit waits for them.
+        linger = Duration::ZERO;
         config.set("transactional.id", id);
         config.set("transaction.timeout.ms", timeout.as_millis().to_string());
     }
+    config.set("linger.ms", linger.as_millis().to_string());
     config.set("message.timeout.ms", timeout.as_millis().to_string());
     with_properties(config, options)
 }
@@ -148,8 +159,33 @@ pub(super) fn transaction_timeout(options: &KafkaOptions) -> Duration {
     options.delivery_timeout.clamp(Duration::from_secs(1), Duration::from_secs(15))
 }
 
+/// Makes a client that reads or asks, and a thread that takes in its messages for as long as somebody holds it.
+pub(super) fn connect(config: &ClientConfig) -> Result<Arc<Client>> {
+    let client = Client::from_config_and_context(config, Logged::default());
+    let client = Arc::new(client.map_err(|error| from_kafka("making a kafka client", &error))?);
+    let held = Arc::downgrade(&client);
+    let take_in = move || {
+        while let Some(client) = held.upgrade() {
+            // Partitions are read through queues of their own: nothing but messages comes here.
+            let _ = client.poll(EVENTS_WAIT);
+        }
+    };
+    std::thread::Builder::new().name("kafka-events".to_owned()).spawn(take_in)?;
+    Ok(client)
+}
+
 /// Passes on what librdkafka has to say.
-pub(super) struct Logged;
+#[derive(Default)]
+pub(super) struct Logged {
+    trouble: AtomicBool,
+}
+
+impl Logged {
+    /// Whether a broker could not be reached, or went away, since this was last asked.
+    pub(super) fn had_trouble(&self) -> bool {
+        self.trouble.swap(false, Ordering::SeqCst)
+    }
+}
 
 impl ClientContext for Logged {
     fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
@@ -157,6 +193,7 @@ impl ClientContext for Logged {
     }
 
     fn error(&self, error: KafkaError, reason: &str) {
+        self.trouble.store(true, Ordering::SeqCst);
         tracing::debug!(%error, reason, "kafka client");
     }
 }

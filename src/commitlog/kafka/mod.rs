@@ -2,7 +2,7 @@
 //!
 //! Opened by the daemon instead of the embedded log; behind the feature `kafka`. Appends are acknowledged by all in-sync
 //! replicas (acks=all, idempotent); atomic ones are transactions; readers see committed records only; positions are those
-//! of consumer groups. No group is ever joined: who reads what is decided above. Every call ends within a bound; while the
+//! of consumer groups, which Kafka's own tools show and set. No group is ever joined: who reads what is decided above. Every call ends within a bound; while the
 //! brokers are away they end as `Unavailable`, and go on by themselves when the brokers are back.
 //!
 //! Acknowledged means what the topic's replicas make of it: on a single broker it survives the broker's kill, not a power
@@ -26,6 +26,7 @@ mod reader;
 mod topics;
 mod transaction;
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -34,6 +35,7 @@ use async_trait::async_trait;
 use rdkafka::consumer::Consumer;
 
 pub use self::client::KafkaOptions;
+use self::native::Client;
 use self::positions::Positions;
 use self::producer::Appender;
 use self::reader::Readers;
@@ -45,12 +47,17 @@ use super::{check_group, check_metadata, check_topic};
 use crate::error::{Error, ErrorKind, Result};
 use crate::table::Name;
 
-/// How long a reader that has lost its brokers asks whether they are back, before it says that they are not.
+/// How long a reader that had trouble asks whether the brokers are there, before it says that they are not.
 const PROBE: Duration = Duration::from_secs(2);
+
+/// The pause between two looks at whether a transaction is visible.
+const VISIBLE_PAUSE: Duration = Duration::from_millis(2);
 
 /// The log on Kafka.
 pub struct KafkaLog {
     options: KafkaOptions,
+    /// Asks; the readers have clients of their own.
+    client: Arc<Client>,
     readers: Arc<Readers>,
     topics: Topics,
     appender: Arc<Appender>,
@@ -66,15 +73,16 @@ impl KafkaLog {
     /// `Invalid` for a property that is wrong or not to be changed, `Unavailable` if no broker answers in time.
     pub async fn connect(options: KafkaOptions) -> Result<Self> {
         client::check_properties(&options)?;
-        let readers = Readers::new(&options)?;
-        let topics = Topics::new(&options, readers.client(0)?)?;
+        let client = client::connect(&client::reading(&options))?;
+        let topics = Topics::new(&options, Arc::clone(&client))?;
         topics.probe("_fluxmill.tasks", options.timeout).await.map_err(|error| {
             error
                 .context(format!("kafka at {} does not answer", options.brokers))
                 .with_hint("is it running, and is this its address?")
         })?;
         Ok(KafkaLog {
-            readers,
+            client,
+            readers: Readers::new(&options),
             topics,
             appender: Arc::new(Appender::connect(&options)?),
             transactions: Arc::new(Transactions::new(&options)),
@@ -118,6 +126,33 @@ impl KafkaLog {
             }
         }
         error
+    }
+
+    /// Waits until a committed transaction is below the ends of its partitions. Kafka answers a commit when it is decided,
+    /// and lets the partitions know a moment later; a task that reads what another has just written must find it. If the
+    /// brokers do not answer, the records are there all the same.
+    async fn wait_until_visible(&self, topics: &[Name], positions: &[Position]) {
+        let mut wanted: HashMap<(Name, u32), u64> = HashMap::new();
+        for (topic, position) in topics.iter().zip(positions) {
+            let end = wanted.entry((Arc::clone(topic), position.partition)).or_default();
+            *end = (*end).max(position.offset + 1);
+        }
+        let (partitions, wanted): (Vec<_>, Vec<_>) = wanted.into_iter().unzip();
+        let (client, timeout) = (Arc::clone(&self.client), self.options.timeout);
+        let visible = blocking(move || {
+            let deadline = Instant::now() + timeout;
+            while Instant::now() < deadline {
+                let ends = native::stable_ends(&client, &partitions, timeout)?;
+                if ends.iter().zip(&wanted).all(|(end, wanted)| end >= wanted) {
+                    break;
+                }
+                std::thread::sleep(VISIBLE_PAUSE);
+            }
+            Ok(())
+        });
+        if let Err(error) = visible.await {
+            tracing::warn!(%error, "an atomic append is durable, but may not be visible yet");
+        }
     }
 
     async fn outside(&self, topic: &str, partition: u32, from: u64) -> Error {
@@ -179,7 +214,9 @@ impl CommitLog for KafkaLog {
         let (transactions, producer) = (Arc::clone(&self.transactions), producer.to_owned());
         let topics: Vec<Name> = records.iter().map(|record| Arc::clone(&record.topic)).collect();
         let appended = blocking(move || transactions.append(&producer, &records, &partitions)).await;
-        appended.map_err(|error| self.learn(error, topics))
+        let positions = appended.map_err(|error| self.learn(error, topics.iter().cloned()))?;
+        self.wait_until_visible(&topics, &positions).await;
+        Ok(positions)
     }
 
     async fn read(
@@ -219,7 +256,7 @@ impl CommitLog for KafkaLog {
                 break;
             }
         }
-        if lease.brokers_lost() {
+        if lease.had_trouble() {
             self.topics.probe(topic, PROBE).await?;
         }
         Ok(Fetched { records: Vec::new(), next_offset: from })
@@ -227,7 +264,7 @@ impl CommitLog for KafkaLog {
 
     async fn offsets(&self, topic: &str, partition: u32) -> Result<OffsetRange> {
         let info = self.topics.get_with(topic, partition).await?;
-        let (client, timeout) = (self.readers.client(0)?, self.options.timeout);
+        let (client, timeout) = (Arc::clone(&self.client), self.options.timeout);
         let range = blocking(move || {
             // Asked by a client that reads committed records, the end is the last stable offset.
             let range = client.fetch_watermarks(&info.name, native::to_native(partition)?, timeout);
@@ -240,8 +277,8 @@ impl CommitLog for KafkaLog {
     async fn committed(&self, group: &str, topic: &str, partition: u32) -> Result<Option<Committed>> {
         check_group(group)?;
         let info = self.topics.get_with(topic, partition).await?;
-        let (positions, group) = (Arc::clone(&self.positions), group.to_owned());
-        blocking(move || positions.committed(&group, &info.name, partition)).await
+        let (all, group) = (Arc::clone(&self.positions), group.to_owned());
+        blocking(move || all.committed(&group, &info.name, partition)).await
     }
 
     async fn commit(&self, group: &str, positions: Vec<(Name, u32, Committed)>) -> Result<()> {
@@ -254,8 +291,8 @@ impl CommitLog for KafkaLog {
         if positions.is_empty() {
             return Ok(());
         }
-        let (clients, group) = (Arc::clone(&self.positions), group.to_owned());
-        blocking(move || clients.commit(&group, &positions)).await
+        let (all, group) = (Arc::clone(&self.positions), group.to_owned());
+        blocking(move || all.commit(&group, &positions)).await
     }
 
     async fn retain(&self, _topic: &str, _partition: u32, _before: u64) -> Result<()> {

@@ -1,28 +1,34 @@
 //! Committed positions: the offsets of consumer groups, with their metadata.
 //!
 //! Called by `KafkaLog::committed` and `commit`, on threads that may block. A client per group; none ever joins its group,
-//! so that nothing is rebalanced and Kafka's own tools show and set the positions.
+//! so that nothing is rebalanced, and Kafka's own tools show and set the positions. Commits of a group go one after
+//! another, also when one was not answered in time: an old one never overtakes a newer.
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::Instant;
 
 use parking_lot::Mutex;
-use rdkafka::config::FromClientConfigAndContext;
-use rdkafka::consumer::{CommitMode, Consumer};
+use rdkafka::consumer::Consumer;
 use rdkafka::{Offset, TopicPartitionList};
 
-use super::client::{self, KafkaOptions, Logged};
+use super::client::{self, KafkaOptions};
 use super::errors::from_kafka;
-use super::native::{Client, metadata_of, to_native};
+use super::native::{Client, PendingCommit, metadata_of, to_native};
 use crate::commitlog::Committed;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::table::Name;
 
-/// The groups' clients.
+/// The groups.
 pub(super) struct Positions {
     options: KafkaOptions,
-    groups: Mutex<HashMap<String, Arc<Client>>>,
+    groups: Mutex<HashMap<String, Arc<Group>>>,
+}
+
+struct Group {
+    client: Arc<Client>,
+    /// The commit that was not answered in time, if there is one.
+    unanswered: Mutex<Option<PendingCommit>>,
 }
 
 impl Positions {
@@ -30,18 +36,16 @@ impl Positions {
         Positions { options: options.clone(), groups: Mutex::new(HashMap::new()) }
     }
 
-    fn client(&self, group: &str) -> Result<Arc<Client>> {
+    fn group(&self, name: &str) -> Result<Arc<Group>> {
         let mut groups = self.groups.lock();
-        if let Some(client) = groups.get(group) {
-            // Takes away events of the client itself, which nobody else does.
-            while client.poll(Duration::ZERO).is_some() {}
-            return Ok(Arc::clone(client));
+        if let Some(group) = groups.get(name) {
+            return Ok(Arc::clone(group));
         }
-        let id = format!("{}{group}", self.options.group_prefix);
-        let client = Client::from_config_and_context(&client::positions(&self.options, &id), Logged);
-        let client = Arc::new(client.map_err(|error| from_kafka("making a kafka consumer", &error))?);
-        groups.insert(group.to_owned(), Arc::clone(&client));
-        Ok(client)
+        let id = format!("{}{name}", self.options.group_prefix);
+        let client = client::connect(&client::positions(&self.options, &id))?;
+        let group = Arc::new(Group { client, unanswered: Mutex::new(None) });
+        groups.insert(name.to_owned(), Arc::clone(&group));
+        Ok(group)
     }
 
     /// A group's position; blocks.
@@ -49,7 +53,7 @@ impl Positions {
         let mut list = TopicPartitionList::with_capacity(1);
         list.add_partition(topic, to_native(partition)?);
         let failed = |error| from_kafka(&format!("asking kafka for the position of group {group:?}"), &error);
-        let list = self.client(group)?.committed_offsets(list, self.options.timeout).map_err(failed)?;
+        let list = self.group(group)?.client.committed_offsets(list, self.options.timeout).map_err(failed)?;
         let Some(element) = list.elements().into_iter().next() else { return Ok(None) };
         element.error().map_err(failed)?;
         match element.offset() {
@@ -63,14 +67,31 @@ impl Positions {
 
     /// Commits a group's positions; blocks.
     pub(super) fn commit(&self, group: &str, positions: &[(Name, u32, Committed)]) -> Result<()> {
-        let failed = |error| from_kafka(&format!("committing positions of group {group:?} to kafka"), &error);
         let mut list = TopicPartitionList::with_capacity(positions.len());
         for (topic, partition, position) in positions {
             let mut element = list.add_partition(topic, to_native(*partition)?);
-            element.set_offset(Offset::Offset(to_native(position.offset)?)).map_err(failed)?;
+            let offset = Offset::Offset(to_native(position.offset)?);
+            element.set_offset(offset).map_err(|error| from_kafka("a position for kafka", &error))?;
             element.set_metadata(&position.metadata);
         }
-        self.client(group)?.commit(&list, CommitMode::Sync).map_err(failed)
+        let unanswered = || Error::unavailable(format!("committing positions of group {group:?} to kafka: no answer"));
+        let group = self.group(group)?;
+        let deadline = Instant::now() + self.options.timeout;
+        let mut earlier = group.unanswered.lock();
+        if let Some(commit) = &*earlier {
+            if commit.wait(self.options.timeout).is_none() {
+                return Err(unanswered());
+            }
+            *earlier = None;
+        }
+        let commit = PendingCommit::start(Arc::clone(&group.client), &list)?;
+        match commit.wait(deadline.saturating_duration_since(Instant::now())) {
+            Some(answer) => answer,
+            None => {
+                *earlier = Some(commit);
+                Err(unanswered())
+            }
+        }
     }
 
     /// Lets all clients go; blocks.

@@ -78,11 +78,6 @@ impl Batch {
             let _ = done.send(answer);
         }
     }
-
-    /// The first error of a record, if any failed so far.
-    pub(super) fn error(&self) -> Option<Error> {
-        self.state.lock().error.clone()
-    }
 }
 
 impl ClientContext for Deliveries {

@@ -9,13 +9,11 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
-use rdkafka::config::FromClientConfigAndContext;
-use rdkafka::error::RDKafkaErrorCode;
+use rdkafka::consumer::Consumer;
 use tokio::sync::Notify;
 
 use super::blocking;
-use super::client::{self, KafkaOptions, Logged};
-use super::errors::from_kafka;
+use super::client::{self, KafkaOptions};
 use super::native::{Client, PartitionReader, Taken};
 use crate::error::{Error, Result};
 use crate::table::Name;
@@ -76,23 +74,19 @@ pub(super) struct Lease {
 }
 
 impl Readers {
-    pub(super) fn new(options: &KafkaOptions) -> Result<Arc<Self>> {
-        let readers = Readers {
+    pub(super) fn new(options: &KafkaOptions) -> Arc<Self> {
+        Arc::new(Readers {
             options: options.clone(),
             clients: Mutex::new(Vec::new()),
             cursors: Mutex::new(HashMap::new()),
             returned: Notify::new(),
-        };
-        readers.client(0)?;
-        Ok(Arc::new(readers))
+        })
     }
 
-    /// The n-th client; the first also answers questions.
-    pub(super) fn client(&self, number: usize) -> Result<Arc<Client>> {
+    fn client(&self, number: usize) -> Result<Arc<Client>> {
         let mut clients = self.clients.lock();
         while clients.len() <= number {
-            let client = Client::from_config_and_context(&client::reading(&self.options), Logged);
-            clients.push(Arc::new(client.map_err(|error| from_kafka("making a kafka consumer", &error))?));
+            clients.push(client::connect(&client::reading(&self.options))?);
         }
         Ok(Arc::clone(&clients[number]))
     }
@@ -231,18 +225,12 @@ impl Lease {
         }
     }
 
-    /// Whether the client has lost all brokers since the last time it was asked.
-    pub(super) fn brokers_lost(&self) -> bool {
+    /// Whether the client has had trouble with a broker since it was last asked. A reader alone would not notice that the
+    /// brokers are away: it waits, as it does when there is nothing new.
+    pub(super) fn had_trouble(&self) -> bool {
         let Some(cursor) = &self.cursor else { return false };
         let Ok(client) = self.readers.client(cursor.client) else { return false };
-        let mut lost = false;
-        // Events of the client itself; each poll takes one, and they are few.
-        while let Some(event) = client.poll(Duration::ZERO) {
-            if let Err(error) = event {
-                lost |= error.rdkafka_error_code() == Some(RDKafkaErrorCode::AllBrokersDown);
-            }
-        }
-        lost
+        client.client().context().had_trouble()
     }
 }
 

@@ -34,7 +34,7 @@ pub(super) struct Topics {
 
 impl Topics {
     pub(super) fn new(options: &KafkaOptions, client: Arc<Client>) -> Result<Self> {
-        let admin = AdminClient::from_config_and_context(&client::reading(options), Logged)
+        let admin = AdminClient::from_config_and_context(&client::reading(options), Logged::default())
             .map_err(|error| from_kafka("making a kafka admin client", &error))?;
         Ok(Topics { options: options.clone(), client, admin, known: RwLock::new(HashMap::new()) })
     }

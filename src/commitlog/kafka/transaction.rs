@@ -1,6 +1,6 @@
 //! Atomic appends: one transactional producer per name, one transaction per call.
 //!
-//! Called by `KafkaLog::append_atomic`, on threads that may block. A transaction is committed as a whole or aborted; when
+//! Called by `KafkaLog::append_atomic`, on the runtime's threads that may block. A transaction is committed as a whole or aborted; when
 //! the brokers do not say which, the producer is made anew before its next use, which settles what it left open. A producer
 //! that a newer one of its name has fenced stays fenced: otherwise two processes would fence each other in turns.
 
@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use parking_lot::Mutex;
 use rdkafka::error::KafkaError;
 use rdkafka::producer::Producer;
+use tokio::runtime::Handle;
 
 use super::client::{KafkaOptions, transaction_timeout};
 use super::errors::from_kafka;
@@ -20,6 +21,9 @@ use crate::error::{Error, ErrorKind, Result};
 
 /// How long to wait before a full local queue, or a commit that may be repeated, is tried again.
 const PAUSE: Duration = Duration::from_millis(10);
+
+/// How long the client takes to let a record go after its acknowledgement was handed to us.
+const SETTLE_PAUSE: Duration = Duration::from_micros(100);
 
 /// The transactional producers by name.
 pub(super) struct Transactions {
@@ -97,7 +101,7 @@ impl Transactions {
         sender
             .begin_transaction()
             .map_err(|error| Failure::Lost(from_kafka("beginning a kafka transaction", &error)))?;
-        let (batch, mut answer) = Batch::new(partitions);
+        let (batch, answer) = Batch::new(partitions);
         for (place, (record, partition)) in records.iter().zip(partitions).enumerate() {
             loop {
                 match hand_over(sender, record, *partition, &batch, place) {
@@ -112,33 +116,34 @@ impl Transactions {
                 }
             }
         }
-        self.commit(sender, &batch, deadline)?;
-        match answer.try_recv() {
-            Ok(Ok(positions)) => Ok(positions),
-            // The commit waits for every acknowledgement, so that neither can be.
-            Ok(Err(error)) => Err(Failure::Lost(error)),
-            Err(_) => Err(Failure::Lost(Error::internal("kafka committed a transaction without its acknowledgements"))),
+        // Waited for here and not by the commit: rdkafka's wait takes steps of a tenth of a second.
+        let left = deadline.saturating_duration_since(Instant::now());
+        let positions = match Handle::current().block_on(tokio::time::timeout(left, answer)) {
+            Ok(Ok(Ok(positions))) => positions,
+            Ok(Ok(Err(error))) => return Err(self.abort(sender, error)),
+            Ok(Err(_)) | Err(_) => {
+                let error = Error::unavailable("kafka did not acknowledge the records of a transaction in time");
+                return Err(self.abort(sender, error));
+            }
+        };
+        while sender.in_flight_count() > 0 && Instant::now() < deadline {
+            std::thread::sleep(SETTLE_PAUSE);
         }
+        self.commit(sender, deadline)?;
+        Ok(positions)
     }
 
-    fn commit(&self, sender: &Sender, batch: &Batch, deadline: Instant) -> Result<(), Failure> {
+    fn commit(&self, sender: &Sender, deadline: Instant) -> Result<(), Failure> {
         loop {
             let left = deadline.saturating_duration_since(Instant::now());
             let Err(error) = sender.commit_transaction(left.max(PAUSE)) else { return Ok(()) };
-            let reason = batch.error().unwrap_or_else(|| from_kafka("committing a kafka transaction", &error));
+            let reason = from_kafka("committing a kafka transaction", &error);
             match error {
-                KafkaError::Transaction(inner) if inner.is_fatal() => {
-                    return Err(Failure::Lost(from_kafka(
-                        "committing a kafka transaction",
-                        &KafkaError::Transaction(inner),
-                    )));
-                }
+                KafkaError::Transaction(inner) if inner.is_fatal() => return Err(Failure::Lost(reason)),
                 KafkaError::Transaction(inner) if inner.txn_requires_abort() => return Err(self.abort(sender, reason)),
                 KafkaError::Transaction(inner) if inner.is_retriable() && Instant::now() < deadline => {
                     std::thread::sleep(PAUSE);
                 }
-                // Records that were not acknowledged in time: no commit was asked for yet.
-                KafkaError::Flush(_) => return Err(self.abort(sender, reason)),
                 _ => return Err(Failure::Lost(reason)),
             }
         }

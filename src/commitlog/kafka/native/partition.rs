@@ -1,10 +1,9 @@
-//! The few calls of librdkafka that `rdkafka` does not wrap, and all of the log's unsafe code.
+//! One partition, read in batches through a queue of its own.
 //!
-//! Called by `reader`, `topics` and `positions`. Three things need it: reading a partition in batches through a queue of its
-//! own (a quarter of the CPU per record of the wrapped consumer, and the offset behind transaction markers); header names
-//! and position metadata that are not UTF-8 (the wrapper panics on them, and anybody may send them); topic ids.
+//! Called by `reader`. Not by way of `rdkafka`'s consumer, because that costs twice the CPU per record, does not tell where
+//! transaction markers end, and panics on header names that are not UTF-8, which anybody may send.
 
-use std::ffi::{CStr, CString, c_char, c_void};
+use std::ffi::{CStr, CString, c_void};
 use std::ptr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,31 +11,27 @@ use std::time::Duration;
 use bytes::Bytes;
 use rdkafka::TopicPartitionList;
 use rdkafka::bindings as native;
-use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::consumer::Consumer;
 use tokio::sync::Notify;
 
-use super::errors::{from_code, kind_of};
+use super::super::errors::from_code;
+use super::{Client, millis, slice, text_of, to_native};
 use crate::commitlog::Record;
 use crate::error::{Error, Result};
 use crate::table::Name;
 
-/// A consumer without a group: partitions are read from where we say.
-pub(super) type Client = BaseConsumer<super::client::Logged>;
-
-const PARTITION_EOF: i32 = native::rd_kafka_resp_err_t::RD_KAFKA_RESP_ERR__PARTITION_EOF as i32;
-
 /// What one step of a reader gave.
 #[derive(Default)]
-pub(super) struct Taken {
-    pub(super) records: Vec<Record>,
+pub(in super::super) struct Taken {
+    pub(in super::super) records: Vec<Record>,
     /// Where the partition has been read up to, markers included; `None` before anything arrived.
-    pub(super) position: Option<u64>,
+    pub(in super::super) position: Option<u64>,
     /// An error of this partition: the reader is of no further use.
-    pub(super) fault: Option<Error>,
+    pub(in super::super) fault: Option<Error>,
 }
 
 /// Reads one partition through a queue of its own.
-pub(super) struct PartitionReader {
+pub(in super::super) struct PartitionReader {
     topic: *mut native::rd_kafka_topic_t,
     queue: *mut native::rd_kafka_queue_t,
     partition: i32,
@@ -53,7 +48,7 @@ unsafe impl Send for PartitionReader {}
 
 impl PartitionReader {
     /// Starts to read a partition; the client may read it only once at a time.
-    pub(super) fn start(client: Arc<Client>, topic: &str, partition: u32, from: u64) -> Result<Self> {
+    pub(in super::super) fn start(client: Arc<Client>, topic: &str, partition: u32, from: u64) -> Result<Self> {
         let name = CString::new(topic).map_err(|_| Error::invalid("a topic name holds a zero byte"))?;
         let (partition, from) = (to_native(partition)?, to_native(from)?);
         let arrived = Arc::new(Notify::new());
@@ -85,7 +80,7 @@ impl PartitionReader {
     }
 
     /// Moves to another offset; blocks until the client has.
-    pub(super) fn seek(&mut self, to: u64, timeout: Duration) -> Result<()> {
+    pub(in super::super) fn seek(&mut self, to: u64, timeout: Duration) -> Result<()> {
         let (to, timeout_ms) = (to_native(to)?, millis(timeout));
         // SAFETY: the topic handle is valid.
         let code = unsafe { native::rd_kafka_seek(self.topic, self.partition, to, timeout_ms) } as i32;
@@ -96,12 +91,12 @@ impl PartitionReader {
     }
 
     /// Is notified when something arrives for this reader.
-    pub(super) fn arrived(&self) -> Arc<Notify> {
+    pub(in super::super) fn arrived(&self) -> Arc<Notify> {
         Arc::clone(&self.arrived)
     }
 
     /// Takes what has arrived, at most so many records; does not wait.
-    pub(super) fn take(&mut self, max_records: usize) -> Taken {
+    pub(in super::super) fn take(&mut self, max_records: usize) -> Taken {
         self.messages.resize(max_records, ptr::null_mut());
         // SAFETY: the queue is valid and the buffer has room for so many pointers.
         let count = unsafe {
@@ -178,10 +173,6 @@ unsafe fn take_message(message: *mut native::rd_kafka_message_t, taken: &mut Tak
     // SAFETY: the message is valid. The code is read as a number: a newer broker's need not be in the enumeration.
     let (code, offset) = unsafe { ((&raw const (*message).err).cast::<i32>().read(), (*message).offset) };
     let offset = u64::try_from(offset).ok();
-    if code == PARTITION_EOF {
-        taken.position = taken.position.max(offset);
-        return;
-    }
     if code != 0 {
         // SAFETY: the text is valid as long as the message.
         let text = unsafe { text_of(native::rd_kafka_message_errstr(message)) };
@@ -257,155 +248,4 @@ unsafe fn message_headers<'a>(
         }
     }
     headers
-}
-
-/// # Safety
-/// The pointer is null or leads to so many bytes that live long enough.
-unsafe fn slice<'a>(pointer: *mut c_void, length: usize) -> &'a [u8] {
-    if pointer.is_null() || length == 0 {
-        return &[];
-    }
-    // SAFETY: as the caller promises.
-    unsafe { std::slice::from_raw_parts(pointer.cast::<u8>(), length) }
-}
-
-/// # Safety
-/// The pointer is null or leads to a text that ends with a zero.
-unsafe fn text_of(pointer: *const c_char) -> String {
-    if pointer.is_null() {
-        return String::new();
-    }
-    // SAFETY: as the caller promises.
-    unsafe { CStr::from_ptr(pointer) }.to_string_lossy().into_owned()
-}
-
-/// A topic as the cluster describes it.
-pub(super) struct Described {
-    pub(super) name: String,
-    pub(super) partitions: u32,
-    /// The topic's id; all zeros from a broker that knows none.
-    pub(super) id: [u8; 16],
-    /// Whether it is Kafka's own.
-    pub(super) internal: bool,
-}
-
-/// Asks the cluster for topics by name. Topics that do not exist are left out; nothing is created.
-pub(super) fn describe_topics(client: &Client, names: &[&str], timeout: Duration) -> Result<Vec<Described>> {
-    let mut texts = Vec::with_capacity(names.len());
-    for name in names {
-        texts.push(CString::new(*name).map_err(|_| Error::invalid("a topic name holds a zero byte"))?);
-    }
-    let mut pointers: Vec<*const c_char> = texts.iter().map(|text| text.as_ptr()).collect();
-    let (rk, timeout_ms) = (client.client().native_ptr(), millis(timeout));
-    // SAFETY: the client lives until the end of this function; every object made here is destroyed here, once, after its
-    // last use. The names are copied by the call that takes them. The event owns what is read from it.
-    unsafe {
-        let queue = native::rd_kafka_queue_new(rk);
-        let topics = native::rd_kafka_TopicCollection_of_topic_names(pointers.as_mut_ptr(), pointers.len());
-        let options =
-            native::rd_kafka_AdminOptions_new(rk, native::rd_kafka_admin_op_t::RD_KAFKA_ADMIN_OP_DESCRIBETOPICS);
-        let mut reason = [0; 256];
-        native::rd_kafka_AdminOptions_set_request_timeout(options, timeout_ms, reason.as_mut_ptr(), reason.len());
-        native::rd_kafka_DescribeTopics(rk, topics, options, queue);
-        native::rd_kafka_TopicCollection_destroy(topics);
-        native::rd_kafka_AdminOptions_destroy(options);
-        // The request ends by itself at its timeout; the wait is a little longer, so that its own reason is told.
-        let event = native::rd_kafka_queue_poll(queue, timeout_ms.saturating_add(1_000));
-        let described = if event.is_null() {
-            Err(Error::unavailable("asking kafka for topics: no answer"))
-        } else {
-            read_description(event)
-        };
-        if !event.is_null() {
-            native::rd_kafka_event_destroy(event);
-        }
-        native::rd_kafka_queue_destroy(queue);
-        described
-    }
-}
-
-/// # Safety
-/// `event` is a valid event.
-unsafe fn read_description(event: *mut native::rd_kafka_event_t) -> Result<Vec<Described>> {
-    // SAFETY: as the caller promises; arrays have as many elements as their counts say, all valid as long as the event.
-    unsafe {
-        let code = native::rd_kafka_event_error(event) as i32;
-        if code != 0 {
-            let text = text_of(native::rd_kafka_event_error_string(event));
-            return Err(from_code("asking kafka for topics", code, &text));
-        }
-        let result = native::rd_kafka_event_DescribeTopics_result(event);
-        if result.is_null() {
-            return Err(Error::internal("kafka answered something else than was asked for"));
-        }
-        let mut count = 0;
-        let topics = native::rd_kafka_DescribeTopics_result_topics(result, &mut count);
-        let mut described = Vec::with_capacity(count);
-        for place in 0..count {
-            let topic = *topics.add(place);
-            let name = text_of(native::rd_kafka_TopicDescription_name(topic));
-            let error = native::rd_kafka_TopicDescription_error(topic);
-            let code = native::rd_kafka_error_code(error) as i32;
-            if code != 0 {
-                if kind_of(code) == crate::error::ErrorKind::NotFound {
-                    continue;
-                }
-                let text = text_of(native::rd_kafka_error_string(error));
-                return Err(from_code(&format!("asking kafka for topic {name:?}"), code, &text));
-            }
-            let mut partitions = 0;
-            native::rd_kafka_TopicDescription_partitions(topic, &mut partitions);
-            let mut id = [0; 16];
-            let uuid = native::rd_kafka_TopicDescription_topic_id(topic);
-            if !uuid.is_null() {
-                id[..8].copy_from_slice(&native::rd_kafka_Uuid_most_significant_bits(uuid).to_be_bytes());
-                id[8..].copy_from_slice(&native::rd_kafka_Uuid_least_significant_bits(uuid).to_be_bytes());
-            }
-            let internal = native::rd_kafka_TopicDescription_is_internal(topic) != 0;
-            described.push(Described { name, partitions: u32::try_from(partitions).unwrap_or(u32::MAX), id, internal });
-        }
-        Ok(described)
-    }
-}
-
-/// The names of all topics that the client may see.
-pub(super) fn topic_names(client: &Client, timeout: Duration) -> Result<Vec<String>> {
-    let rk = client.client().native_ptr();
-    let mut metadata: *const native::rd_kafka_metadata = ptr::null();
-    // SAFETY: the client is valid; what it allocates is read as its counts say and destroyed once.
-    unsafe {
-        let code = native::rd_kafka_metadata(rk, 1, ptr::null_mut(), &mut metadata, millis(timeout)) as i32;
-        if code != 0 || metadata.is_null() {
-            return Err(from_code("asking kafka for its topics", code, "no answer"));
-        }
-        let count = usize::try_from((*metadata).topic_cnt).unwrap_or(0);
-        let names = (0..count).map(|place| text_of((*(*metadata).topics.add(place)).topic)).collect();
-        native::rd_kafka_metadata_destroy(metadata);
-        Ok(names)
-    }
-}
-
-/// The metadata of the n-th position in a list, read as text whatever its bytes are.
-pub(super) fn metadata_of(list: &TopicPartitionList, place: usize) -> String {
-    // SAFETY: the list is valid and has as many elements as its count says; metadata is null or has its length.
-    unsafe {
-        let list = &*list.ptr();
-        if place >= usize::try_from(list.cnt).unwrap_or(0) {
-            return String::new();
-        }
-        let element = &*list.elems.add(place);
-        String::from_utf8_lossy(slice(element.metadata, element.metadata_size)).into_owned()
-    }
-}
-
-/// Partitions and offsets are signed in Kafka.
-pub(super) fn to_native<From, To: TryFrom<From>>(number: From) -> Result<To>
-where
-    From: Copy + std::fmt::Display,
-{
-    To::try_from(number).map_err(|_| Error::out_of_range(format!("{number} is more than kafka can count")))
-}
-
-fn millis(duration: Duration) -> i32 {
-    i32::try_from(duration.as_millis()).unwrap_or(i32::MAX)
 }
