@@ -7,6 +7,7 @@ mod cli;
 mod commitlog;
 mod crash;
 mod diagnostics;
+mod engine;
 mod floors;
 mod functions;
 mod ingest;
