@@ -29,8 +29,11 @@ pub(crate) use parcels::{Parcel, Parcels};
 use partition::{Progress, Shared, follow};
 use place::{Place, Places};
 
-/// How often positions move, rows are flushed, and new topics are looked for.
+/// How often positions move and new topics are looked for.
 const ROUND: Duration = Duration::from_millis(500);
+
+/// How often the store is asked what is due to be written to files.
+const FLUSH_ROUND: Duration = Duration::from_secs(1);
 
 /// How the sink works.
 #[derive(Clone, Debug)]
@@ -93,8 +96,11 @@ impl Sink {
             refreshing: tokio::sync::Mutex::default(),
         });
         sink.refresh().await?;
-        let rounds = Arc::clone(&sink).rounds();
-        sink.tasks.lock().spawn(rounds);
+        let (rounds, flushes) = (Arc::clone(&sink).rounds(), Arc::clone(&sink).flushes());
+        let mut tasks = sink.tasks.lock();
+        tasks.spawn(rounds);
+        tasks.spawn(flushes);
+        drop(tasks);
         Ok(sink)
     }
 
@@ -182,10 +188,6 @@ impl Sink {
         &self.shared.log
     }
 
-    pub(crate) fn store(&self) -> &Arc<Store> {
-        &self.shared.store
-    }
-
     /// Stops reading, and commits how far everything is durable. Rows in memory are read again from the log after a
     /// restart; a caller who wants a quick one flushes the store first.
     pub async fn shutdown(&self) {
@@ -205,7 +207,6 @@ impl Sink {
         loop {
             tokio::select! {
                 () = tokio::time::sleep(ROUND) => {}
-                () = self.shared.short_of_memory.notified() => {}
                 () = self.shared.stop.cancelled() => return,
             }
             if let Err(error) = self.refresh().await {
@@ -213,6 +214,21 @@ impl Sink {
             }
             if let Err(error) = self.commit_positions().await {
                 tracing::warn!(%error, "the sink's positions could not be committed");
+            }
+        }
+    }
+
+    /// Writes rows to files when they are due; at once when memory is short. Positions follow in the next round.
+    async fn flushes(self: Arc<Self>) {
+        loop {
+            tokio::select! {
+                () = tokio::time::sleep(FLUSH_ROUND) => {}
+                () = self.shared.short_of_memory.notified() => {}
+                () = self.shared.stop.cancelled() => return,
+            }
+            // Whatever could not be written stays in memory and in the log, and is tried again.
+            if let Err(error) = self.shared.store.flush(self.clock.now_ns()).await {
+                tracing::error!(%error, "a flush failed; its rows stay in memory and in the log");
             }
         }
     }
@@ -265,11 +281,6 @@ impl Sink {
             self.shared.log.retain(&letters, partition, range.end).await?;
         }
         Ok(())
-    }
-
-    /// The clock that the sink goes by.
-    pub(crate) fn clock(&self) -> &Arc<dyn Clock> {
-        &self.clock
     }
 }
 

@@ -220,7 +220,7 @@ impl Reader {
 
     async fn wait_for_memory(&self) -> Result<()> {
         tokio::select! {
-            () = tokio::time::sleep(MEMORY_WAIT) => Ok(()),
+            _ = self.shared.store.wait_for_memory(MEMORY_WAIT) => Ok(()),
             () = self.shared.stop.cancelled() => Err(stopped()),
         }
     }

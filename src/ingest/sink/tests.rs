@@ -236,17 +236,16 @@ async fn a_topic_feeds_several_buckets_and_a_bucket_has_several_topics() {
     assert_eq!(values(&chain.store, &both.id).await.len(), 3);
 }
 
+/// Without files (no feature `delta`) memory never gets free: the sink has to stand still, with nothing lost.
+#[cfg(not(feature = "delta"))]
 #[tokio::test]
-async fn without_memory_the_lag_grows_and_nothing_is_lost() {
+async fn without_memory_the_lag_grows_and_a_stop_still_stops() {
     let chain = Chain::with_memory(40_000).await;
     chain.bucket("b").await;
-    let many = |from: i64| (0..500).map(|n| lines("b", START + from + n, &format!("m,t=x{n} f=1"))).collect::<Vec<_>>();
-    for round in 0..20 {
-        chain.append(many(round * 1_000)).await;
-    }
-    let source =
-        SourcePartition { topic: "b".into(), generation: chain.log.topic("b").await.unwrap().generation, partition: 0 };
-    // Every half second the lag is measured; it settles once the store refuses.
+    append_many(&chain).await;
+    let generation = chain.log.topic("b").await.unwrap().generation;
+    let source = SourcePartition { topic: "b".into(), generation, partition: 0 };
+    // The lag is measured every half second; it stays where it is once the store refuses.
     let mut before = u64::MAX;
     loop {
         tokio::time::sleep(ROUND * 2).await;
@@ -260,6 +259,35 @@ async fn without_memory_the_lag_grows_and_nothing_is_lost() {
     assert_eq!(chain.sink.lag(), 10_000 - before);
     assert_eq!(chain.sink.failure(), None);
     tokio::time::timeout(Duration::from_secs(5), chain.sink.shutdown()).await.unwrap();
+}
+
+/// With files the sink flushes when memory is short, and goes on.
+#[cfg(feature = "delta")]
+#[tokio::test(flavor = "multi_thread")]
+async fn when_memory_is_short_rows_go_to_files_and_positions_follow() {
+    let chain = Chain::with_memory(40_000).await;
+    let bucket = chain.bucket("b").await;
+    append_many(&chain).await;
+    chain.settle("b").await;
+    assert_eq!(values(&chain.store, &bucket.id).await.len(), 10_000);
+    assert!(chain.store.memory_used() < 1 << 20, "{}", chain.store.memory_used());
+    chain.store.flush_all().await.unwrap();
+    chain.sink.shutdown().await;
+    let committed = chain.log.committed("fluxmill", "b", 0).await.unwrap().unwrap();
+    assert_eq!(committed.offset, 10_000, "everything is in files");
+    // A restart has nothing to read again, and goes on with the order of rows.
+    let again = start(&chain.log, &chain.store).await.unwrap();
+    chain.append(vec![lines("b", START, "m,t=x f=2 1")]).await;
+    chain.settle("b").await;
+    assert_eq!(values(&chain.store, &bucket.id).await.len(), 10_001);
+    again.shutdown().await;
+}
+
+async fn append_many(chain: &Chain) {
+    for round in 0..20 {
+        let from = START + round * 1_000;
+        chain.append((0..500).map(|n| lines("b", from + n, &format!("m,t=x{n} f=1"))).collect()).await;
+    }
 }
 
 #[tokio::test]
