@@ -7,10 +7,15 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use futures::StreamExt;
+
 use super::Store;
 use super::files::SourcePositions;
 use super::table::{Load, Table};
 use crate::error::Result;
+
+/// Tables that are written at once: while one waits for the disk, another is encoded.
+const FLUSHED_AT_ONCE: usize = 4;
 
 /// What a flush did.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -36,7 +41,7 @@ impl Store {
                 || load.since_ns.is_some_and(|since| since <= now_ns.saturating_sub(options.flush_age_ns))
         };
         let mut tables: Vec<(Arc<Table>, Load)> =
-            self.tables().into_iter().map(|table| (table.load(), table)).map(|(load, table)| (table, load)).collect();
+            self.tables().into_iter().map(|table| (Arc::clone(&table), table.load())).collect();
         tables.retain(|(_, load)| load.rows > 0);
         let (mut chosen, mut rest): (Vec<_>, Vec<_>) = tables.into_iter().partition(|(_, load)| due(load));
         // The least recent first.
@@ -62,23 +67,28 @@ impl Store {
     }
 
     async fn flush_tables(&self, tables: Vec<Arc<Table>>, now_ns: i64) -> Result<FlushReport> {
-        let mut report = FlushReport::default();
-        let mut failure = None;
-        for table in tables {
+        let flush = |table: Arc<Table>| async move {
             // Read before the rows are taken: all below has been applied, so it is among them.
             let applied: SourcePositions = self.positions.all();
             // The pair tells, after a crash, whether it fell into a flush.
             tracing::debug!("flush begins");
             let flushed = table.flush_to_files(&applied, now_ns).await;
             tracing::debug!("flush ends");
+            if let Ok(flushed) = &flushed {
+                self.release_memory(flushed.freed);
+            }
+            flushed
+        };
+        let mut flushes = futures::stream::iter(tables).map(flush).buffer_unordered(FLUSHED_AT_ONCE);
+        let mut report = FlushReport::default();
+        let mut failure = None;
+        while let Some(flushed) = flushes.next().await {
             match flushed {
-                Ok(flushed) if flushed.files > 0 => {
-                    report.tables += 1;
+                Ok(flushed) => {
+                    report.tables += usize::from(flushed.files > 0);
                     report.rows += flushed.rows;
                     report.files += flushed.files;
-                    self.release_memory(flushed.freed);
                 }
-                Ok(_) => {}
                 Err(error) => {
                     tracing::error!(%error, "rows could not be written to files");
                     failure.get_or_insert(error);

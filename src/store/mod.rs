@@ -130,7 +130,15 @@ impl Store {
         catalogue: Arc<Catalogue>,
         clock: Arc<dyn Clock>,
     ) -> Result<Store> {
-        let files = FileStore::new(directory)?;
+        Self::open_with(FileStore::new(directory)?, options, catalogue, clock).await
+    }
+
+    async fn open_with(
+        files: FileStore,
+        options: StoreOptions,
+        catalogue: Arc<Catalogue>,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Store> {
         let mut buckets = BTreeMap::new();
         let mut tables = Vec::new();
         for bucket in bucket::load(&catalogue)? {

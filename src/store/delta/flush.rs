@@ -9,6 +9,7 @@ use std::sync::Arc;
 use futures::{StreamExt, TryStreamExt};
 use object_store::{ObjectStoreExt, PutPayload};
 
+use super::super::columns::Columns;
 use super::super::merge::consolidate;
 use super::super::series::{SeriesId, Tags};
 use super::super::table::{Table, TakenRows};
@@ -42,6 +43,12 @@ struct Known {
     positions: SourcePositions,
 }
 
+impl Known {
+    fn next_version(&self) -> u64 {
+        self.version.map_or(0, |version| version + 1)
+    }
+}
+
 /// What a flush of a table did.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct TableFlush {
@@ -69,6 +76,12 @@ impl Writer {
     }
 }
 
+impl Writer {
+    fn known(&self) -> Result<&Known> {
+        self.known.as_ref().ok_or_else(|| Error::internal("the log of the table was not read"))
+    }
+}
+
 impl Table {
     /// Writes all rows in memory to files. `applied` was read before this call: every row below is in the table.
     ///
@@ -76,41 +89,43 @@ impl Table {
     /// another process writes the same rows.
     pub(crate) async fn flush_to_files(&self, applied: &SourcePositions, now_ns: i64) -> Result<TableFlush> {
         let mut writer = self.files.writer.lock().await;
-        let Some(taken) = self.take_rows()? else { return Ok(TableFlush::default()) };
-        let flushed = self.write_rows(&mut writer, taken, applied, now_ns).await;
+        if self.load().rows == 0 {
+            return Ok(TableFlush::default());
+        }
+        let flushed = self.write_rows(&mut writer, applied, now_ns).await;
         flushed.map_err(|error| error.context(format!("measurement {}", self.measurement)))
     }
 
-    async fn write_rows(
-        &self,
-        writer: &mut Writer,
-        taken: TakenRows,
-        applied: &SourcePositions,
-        now_ns: i64,
-    ) -> Result<TableFlush> {
-        let schema = self.prepare_schema(writer, &taken).await?;
-        let newest: Vec<(SeriesId, i64)> = newest_times(&taken);
+    async fn write_rows(&self, writer: &mut Writer, applied: &SourcePositions, now_ns: i64) -> Result<TableFlush> {
+        if writer.known.is_none()
+            && let Some(state) = writer.load().await?
+        {
+            // Before the rows are taken: what the log says decides which of them are late.
+            self.adopt(state);
+        }
+        let Some(taken) = self.take_rows()? else { return Ok(TableFlush::default()) };
+        let schema = self.prepare_schema(writer, &taken.columns, applied).await?;
+        let newest = newest_times(&taken);
         let shared = schema.clone();
         let files = blocking(move || make_files(&sort_for_files(taken, &shared)?, &shared, now_ns / 1_000_000)).await?;
         let rows = files.iter().map(|file| file.file.rows as usize).sum();
         let (adds, added) = self.put(files).await?;
 
-        let positions = advanced(&known(writer)?.positions, applied);
         for _ in 0..MAX_RETRIES {
-            let version = known(writer)?.version.map_or(0, |version| version + 1);
+            let known = writer.known()?;
+            let positions = advanced(&known.positions, applied);
+            let version = known.next_version();
             match writer.log.append(version, adds.clone(), &positions).await {
                 Ok(Committed::Done) => {
-                    if let Some(known) = &mut writer.known {
-                        known.version = Some(version);
-                        known.positions = positions.clone();
-                    }
+                    writer.known =
+                        Some(Known { version: Some(version), schema: schema.clone(), positions: positions.clone() });
                     let mut list = FileList { schema, files: self.file_list().files.clone() };
                     list.files.extend(added.iter().cloned());
                     let freed = self.finish_flush(Arc::new(list), &positions, newest.into_iter());
                     writer.log.checkpoint_if_due(version).await;
                     return Ok(TableFlush { rows, files: added.len(), freed });
                 }
-                Ok(Committed::VersionTaken) => self.follow_others(writer).await?,
+                Ok(Committed::VersionTaken) => self.follow_others(writer, applied).await?,
                 Err(error) => {
                     // Whether it happened is for the log to say, when it can be read again.
                     writer.known = None;
@@ -122,32 +137,30 @@ impl Table {
     }
 
     /// Makes the table if there is none, and gives it the columns of the rows; a commit of its own.
-    async fn prepare_schema(&self, writer: &mut Writer, taken: &TakenRows) -> Result<TableSchema> {
-        if writer.known.is_none()
-            && let Some(state) = writer.load().await?
-        {
-            let positions = state.positions.clone();
-            self.set_files(Arc::new(keeping_what_is_read(state, &self.file_list())), &positions);
-        }
+    async fn prepare_schema(
+        &self,
+        writer: &mut Writer,
+        columns: &Columns,
+        applied: &SourcePositions,
+    ) -> Result<TableSchema> {
         for _ in 0..MAX_RETRIES {
-            let known = known(writer)?;
+            let known = writer.known()?;
+            let (version, positions) = (known.next_version(), known.positions.clone());
             let mut schema = known.schema.clone();
-            if !schema.extend(&taken.columns) && known.version.is_some() {
+            if !schema.extend(columns) && version > 0 {
                 return Ok(schema);
             }
-            let committed = match known.version {
-                None => writer.log.create(&schema).await,
-                Some(version) => writer.log.change_schema(version + 1, &schema, &known.positions).await,
+            let committed = match version {
+                0 => writer.log.create(&schema).await,
+                _ => writer.log.change_schema(version, &schema, &positions).await,
             };
             match committed {
                 Ok(Committed::Done) => {
-                    if let Some(known) = &mut writer.known {
-                        known.version = Some(known.version.map_or(0, |version| version + 1));
-                        known.schema = schema.clone();
-                    }
+                    writer.known = Some(Known { version: Some(version), schema: schema.clone(), positions });
+                    writer.log.checkpoint_if_due(version).await;
                     return Ok(schema);
                 }
-                Ok(Committed::VersionTaken) => self.follow_others(writer).await?,
+                Ok(Committed::VersionTaken) => self.follow_others(writer, applied).await?,
                 Err(error) => {
                     writer.known = None;
                     return Err(error);
@@ -157,18 +170,34 @@ impl Table {
         Err(Error::unavailable("other writers of the table leave no version free"))
     }
 
-    /// Takes over what others have committed. If it moved our sources, another process does our work: this one is fenced.
-    async fn follow_others(&self, writer: &mut Writer) -> Result<()> {
-        let expected = known(writer)?.positions.clone();
+    /// Takes over what others have committed: files of other partitions' rows, or of compaction. If one of *our* sources
+    /// has moved, another process does our work, and this one is fenced.
+    async fn follow_others(&self, writer: &mut Writer, applied: &SourcePositions) -> Result<()> {
+        let expected = writer.known()?.positions.clone();
         let state = writer.load().await?.ok_or_else(|| Error::unavailable("the table has gone"))?;
-        if state.positions != expected {
+        if let Some(source) = applied.keys().find(|source| state.positions.get(*source) != expected.get(*source)) {
             writer.known = None;
-            return Err(Error::conflict("another process has written rows of the same sources")
-                .with_hint("only one sink may fill a bucket"));
+            return Err(Error::conflict(format!(
+                "another process has written rows of topic {}, partition {}",
+                source.topic, source.partition
+            ))
+            .with_hint("only one sink may read a partition"));
         }
-        let positions = state.positions.clone();
-        self.set_files(Arc::new(keeping_what_is_read(state, &self.file_list())), &positions);
+        self.adopt(state);
         Ok(())
+    }
+
+    /// Takes over what the log says; files that were known keep what was read of them.
+    fn adopt(&self, state: TableState) {
+        let earlier = self.file_list();
+        let positions = state.positions.clone();
+        let mut list = FileList::from(state);
+        for file in &mut list.files {
+            if let Some(same) = earlier.files.iter().find(|known| known.path == file.path) {
+                *file = Arc::clone(same);
+            }
+        }
+        self.set_files(Arc::new(list), &positions);
     }
 
     async fn put(&self, files: Vec<NewFile>) -> Result<(Vec<deltalake::kernel::Add>, Vec<Arc<DataFile>>)> {
@@ -185,21 +214,6 @@ impl Table {
         let done: Vec<_> = futures::stream::iter(files).map(put).buffered(PUTS_AT_ONCE).try_collect().await?;
         Ok(done.into_iter().unzip())
     }
-}
-
-fn known(writer: &Writer) -> Result<&Known> {
-    writer.known.as_ref().ok_or_else(|| Error::internal("the log of the table was not read"))
-}
-
-/// The files of a log; those that were known keep what was read of them.
-fn keeping_what_is_read(state: TableState, earlier: &FileList) -> FileList {
-    let mut list = FileList::from(state);
-    for file in &mut list.files {
-        if let Some(same) = earlier.files.iter().find(|known| known.path == file.path) {
-            *file = Arc::clone(same);
-        }
-    }
-    list
 }
 
 fn advanced(known: &SourcePositions, applied: &SourcePositions) -> SourcePositions {

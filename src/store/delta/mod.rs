@@ -42,8 +42,13 @@ pub(crate) struct FileStore {
 impl FileStore {
     /// The files below a data directory.
     pub(crate) fn new(directory: &FilePath) -> Result<Self> {
+        Self::with_store(directory, Arc::new(DurableFiles::new()))
+    }
+
+    /// The same through a given object store; it has the whole file system, paths being absolute.
+    pub(crate) fn with_store(directory: &FilePath, files: Arc<dyn ObjectStore>) -> Result<Self> {
         std::fs::create_dir_all(directory)?;
-        Ok(FileStore { files: Arc::new(DurableFiles::new()), directory: directory.canonicalize()? })
+        Ok(FileStore { files, directory: directory.canonicalize()? })
     }
 
     /// The files of a table; nothing is read or made.
