@@ -17,7 +17,7 @@ use crate::table::{Cell, ColumnType, Name, Shape};
 pub static FROM: Builtin = Builtin {
     package: "array",
     name: "from",
-    signature: "(rows: [A]) => stream[A] where A: Record",
+    signature: "(<-rows: [A]) => stream[A] where A: Record",
     doc: "One table without a group key from an array of records; the columns are those of the first record.",
     examples: &["import \"array\"\n\narray.from(rows: [{host: \"a\", load: 0.5}, {host: \"b\", load: 1.5}])"],
     body,

@@ -85,6 +85,8 @@ struct Checker<'a> {
     scopes: Vec<IndexMap<Name, Bound>>,
     /// Where the blocks around this place bind names, whether they have come to it yet.
     binding_places: Vec<HashMap<&'a str, Span>>,
+    /// Within a test case that extends another.
+    in_extension: bool,
 }
 
 /// A bound name.
@@ -108,6 +110,7 @@ impl<'a> Checker<'a> {
             imports: file.imports.iter().map(|import| (import.name(), &*import.path)).collect(),
             scopes: vec![given.collect()],
             binding_places: Vec::new(),
+            in_extension: false,
         }
     }
 
@@ -151,7 +154,9 @@ impl<'a> Checker<'a> {
                     self.report(Diagnostic::error("builtin-statement", message, *span));
                 }
                 Statement::TestCase(case) => {
+                    self.in_extension = case.extends.is_some();
                     self.statements(&case.body, true);
+                    self.in_extension = false;
                 }
                 Statement::Bad(_) => {}
             }
