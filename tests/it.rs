@@ -10,6 +10,7 @@ mod diagnostics;
 mod engine;
 mod floors;
 mod functions;
+#[cfg(feature = "mqtt")]
 mod ingest;
 mod query;
 mod readme;

@@ -182,3 +182,22 @@ pub fn stream(kind: NodeKind, inputs: Vec<Arc<Node>>, call: &Call<'_>) -> Value 
 pub fn transform(transform: impl Transform + 'static, tables: Arc<Node>, call: &Call<'_>) -> Value {
     stream(NodeKind::Transform(Arc::new(transform)), vec![tables], call)
 }
+
+/// Whether an argument is null: most functions of single values give null for null.
+pub fn is_null(call: &Call<'_>, name: &str) -> bool {
+    matches!(call.optional(name), Some(Value::Null))
+}
+
+/// A time: the argument itself, or `now` plus it where it is a duration.
+pub fn timeable(call: &mut Call<'_>, name: &str) -> Result<i64> {
+    match call.required(name)? {
+        Value::Time(time_ns) => Ok(*time_ns),
+        Value::Duration(duration) => {
+            let duration = *duration;
+            let now_ns = call.host.now_ns()?;
+            let outside = || Error::invalid(format!("argument {name} leads out of the years 1677 to 2262"));
+            duration.checked_add_to(now_ns).ok_or_else(outside)
+        }
+        other => Err(call.mismatch(name, "time or duration", other)),
+    }
+}

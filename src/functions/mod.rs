@@ -14,11 +14,14 @@
 pub mod arguments;
 pub mod array;
 pub mod csv;
+pub mod date;
 pub mod influxdb;
 pub mod location;
 mod not_yet;
 pub mod reference;
 pub mod system;
+pub mod timezone;
+pub mod types;
 pub mod universe;
 
 use std::sync::{Arc, LazyLock};
@@ -30,7 +33,15 @@ use crate::flux::library::Library;
 /// All packages, built once.
 pub fn library() -> &'static Arc<Library> {
     static LIBRARY: LazyLock<Arc<Library>> = LazyLock::new(|| {
-        let packages = [universe::package(), array::package(), csv::package(), system::package()];
+        let packages = [
+            universe::package(),
+            array::package(),
+            csv::package(),
+            date::package(),
+            system::package(),
+            timezone::package(),
+            types::package(),
+        ];
         let library = Library::new(packages.into_iter().chain(influxdb::packages()))
             .expect("names are unique and signatures read, as the test over the library shows");
         Arc::new(library.with_not_yet(PACKAGES_NOT_YET, FUNCTIONS_NOT_YET))

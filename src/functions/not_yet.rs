@@ -31,7 +31,6 @@ pub const PACKAGES_NOT_YET: &[&str] = &[
     "contrib/sranka/telegram",
     "contrib/sranka/webexteams",
     "contrib/tomhollingworth/events",
-    "date",
     "date/boundaries",
     "dict",
     "experimental",
@@ -90,8 +89,6 @@ pub const PACKAGES_NOT_YET: &[&str] = &[
     "strings",
     "testing",
     "testing/expect",
-    "timezone",
-    "types",
 ];
 
 /// Functions of packages that exist here, and that are not in them yet: (import path, name).

@@ -6,7 +6,7 @@
 use crate::error::{Error, Result};
 use crate::flux::Value;
 use crate::flux::builtin::{Builtin, Call};
-use crate::functions::arguments::Arguments;
+use crate::functions::arguments::timeable;
 
 /// The import path of the package.
 pub const PACKAGE: &str = "influxdata/influxdb/tasks";
@@ -26,17 +26,7 @@ pub static LAST_SUCCESS: Builtin = Builtin {
 };
 
 fn body(call: &mut Call<'_>) -> Result<Value> {
-    let or_time = call.required("orTime")?.clone();
-    let or_time = match or_time {
-        Value::Time(time_ns) => time_ns,
-        Value::Duration(duration) => {
-            let now_ns = call.host.now_ns()?;
-            duration
-                .checked_add_to(now_ns)
-                .ok_or_else(|| Error::invalid("orTime leads out of the years 1677 to 2262"))?
-        }
-        other => return Err(call.mismatch("orTime", "time or duration", &other)),
-    };
+    let or_time = timeable(call, "orTime")?;
     match call.host.option(PACKAGE, LAST_SUCCESS_TIME) {
         Some(Value::Time(time_ns)) => Ok(Value::Time(time_ns)),
         None | Some(Value::Null) => Ok(Value::Time(or_time)),

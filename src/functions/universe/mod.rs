@@ -24,6 +24,7 @@ use crate::flux::Value;
 use crate::flux::builtin::Builtin;
 use crate::flux::library::{PRELUDE, Package};
 use crate::flux::value::Function;
+use crate::functions::timezone;
 use crate::time::Duration;
 
 static FROM: Builtin = from::from(PRELUDE);
@@ -75,11 +76,9 @@ pub fn package() -> Package {
             ("false", Value::Bool(false)),
             ("inf", Value::Duration(Duration::INFINITE)),
         ],
-        options: vec![("now", Value::Function(Function::Builtin(&now::NOW))), ("location", utc())],
+        options: vec![
+            ("now", Value::Function(Function::Builtin(&now::NOW))),
+            ("location", timezone::location("UTC", Duration::ZERO)),
+        ],
     }
-}
-
-/// The default of `option location`: UTC without an offset.
-fn utc() -> Value {
-    Value::record([("zone", Value::string("UTC")), ("offset", Value::Duration(Duration::ZERO))])
 }
