@@ -7,7 +7,7 @@ use super::record::{self, header};
 use super::route::{Route, Routes};
 use crate::commitlog::Record;
 use crate::point::line_protocol::{self, Options, Precision};
-use crate::point::mapping::{Decoded, MAX_POINTS};
+use crate::point::mapping::Decoded;
 use crate::point::names::Names;
 use crate::point::problem::{Problem, ProblemCode};
 use crate::point::result_json;
@@ -70,11 +70,6 @@ fn lines(payload: &[u8], arrival_ns: i64, names: &mut Names) -> Decoded {
     }
     for bad in parsed.refused {
         decoded.problems.push(Problem::new(ProblemCode::Refused, bad.message).of_item(bad.number));
-    }
-    if parsed.lines.len() > MAX_POINTS {
-        let detail = format!("the payload has {} lines, more than {MAX_POINTS}", parsed.lines.len());
-        decoded.problems.push(Problem::new(ProblemCode::TooManyValues, detail));
-        return decoded;
     }
     decoded.points.extend(parsed.lines.into_iter().map(|line| line.point));
     if decoded.points.is_empty() && decoded.problems.is_empty() {

@@ -74,6 +74,9 @@ pub async fn write_lines(
     let Some(topic) = bucket.topics.first() else { return Ok(written) };
     let partitions = sink.log().topic(topic).await?.partitions;
     let chunks = divide(lines, partitions, &mut written.refused);
+    if chunks.is_empty() {
+        return Ok(written);
+    }
     let mut records = Vec::with_capacity(chunks.len());
     let mut arrivals = Vec::with_capacity(chunks.len());
     let mut sent = Vec::with_capacity(chunks.len());

@@ -29,8 +29,10 @@ use redelivery::{Delivery, Redeliveries};
 /// Messages that wait for the log, of all connections.
 const QUEUE: usize = 16_384;
 
-/// Most records of a partition that are read back at the start.
-const READ_BACK: u64 = 50_000;
+/// Records that are read back at the start: of all topics of routes together, and of a partition of any other topic (its
+/// newest ones are enough to know the newest arrival).
+const READ_BACK: u64 = 200_000;
+const READ_BACK_OTHERS: u64 = 100;
 
 /// A message of a device.
 #[derive(Clone, Debug)]
@@ -72,8 +74,12 @@ impl Accept {
             log.create_topic(&topic, partitions).await?;
         }
         let mut redeliveries = Redeliveries::default();
-        for topic in log.topics().await? {
-            read_back(log.as_ref(), &topic, &routes, &arrivals, &mut redeliveries).await?;
+        let (topics, of_routes) = (log.topics().await?, routes.topics());
+        let raw = |topic: &TopicInfo| of_routes.contains(&topic.name);
+        let partitions: u64 = topics.iter().filter(|topic| raw(topic)).map(|topic| u64::from(topic.partitions)).sum();
+        for topic in &topics {
+            let records = if raw(topic) { READ_BACK / partitions.max(1) } else { READ_BACK_OTHERS };
+            read_back(log.as_ref(), topic, records, &routes, &arrivals, &mut redeliveries).await?;
         }
         let (queue, receiver) = mpsc::channel(QUEUE);
         let stop = CancellationToken::new();
@@ -158,6 +164,7 @@ impl Accept {
 async fn read_back(
     log: &dyn CommitLog,
     topic: &TopicInfo,
+    records: u64,
     routes: &Routes,
     arrivals: &ArrivalClock,
     redeliveries: &mut Redeliveries,
@@ -166,7 +173,7 @@ async fn read_back(
     let latest_ns = arrivals.next_ns().saturating_add(MAX_AHEAD_NS);
     for partition in 0..topic.partitions {
         let range = log.offsets(&topic.name, partition).await?;
-        let mut next = range.start.max(range.end.saturating_sub(READ_BACK));
+        let mut next = range.start.max(range.end.saturating_sub(records));
         while next < range.end {
             let fetched = log.read(&topic.name, partition, next, 4_096, Duration::from_secs(10)).await?;
             if fetched.next_offset <= next {

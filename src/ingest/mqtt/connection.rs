@@ -260,7 +260,7 @@ impl Connection {
                     return Some(End::Violation(violation));
                 }
             }
-            Packet::PubRel(packet) => packet::write_ack(output, self.version, Ack::PubComp, packet, reason::SUCCESS),
+            Packet::PubRel(packet) => packet::write_ack(output, self.version, Ack::Complete, packet, reason::SUCCESS),
             Packet::Subscribe { packet, filters } => packet::write_suback(output, self.version, packet, filters),
             Packet::Unsubscribe { packet, filters } => packet::write_unsuback(output, self.version, packet, filters),
             Packet::Ping => packet::write_ping_response(output),
@@ -284,8 +284,8 @@ impl Connection {
         let bytes = publish.payload.len() + MESSAGE_OVERHEAD;
         let ack = match publish.qos {
             0 => None,
-            1 => Some(Ack::PubAck),
-            _ => Some(Ack::PubRec),
+            1 => Some(Ack::Taken),
+            _ => Some(Ack::Received),
         };
         let message = Message {
             topic: &topic,

@@ -4,7 +4,7 @@
 //! them is checked here first, since a length that lies must neither panic nor get past the size limit. The answers are a
 //! few bytes each and are written here.
 
-use bytes::{Buf, BufMut, Bytes, BytesMut};
+use bytes::{BufMut, Bytes, BytesMut};
 use rumqttc::mqttbytes::v4;
 use rumqttc::v5::mqttbytes::v5;
 
@@ -382,20 +382,20 @@ pub(super) fn write_connack(
 /// Acknowledgements of a PUBLISH.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Ack {
-    /// Of QoS 1.
-    PubAck,
-    /// Of QoS 2, second step.
-    PubRec,
-    /// Of QoS 2, last step.
-    PubComp,
+    /// PUBACK, of QoS 1.
+    Taken,
+    /// PUBREC, of QoS 2, the second step.
+    Received,
+    /// PUBCOMP, of QoS 2, the last step.
+    Complete,
 }
 
 /// Writes an acknowledgement; 3.1.1 knows no reason.
 pub(super) fn write_ack(output: &mut BytesMut, version: Version, ack: Ack, packet: u16, code: u8) {
     output.put_u8(match ack {
-        Ack::PubAck => 0x40,
-        Ack::PubRec => 0x50,
-        Ack::PubComp => 0x70,
+        Ack::Taken => 0x40,
+        Ack::Received => 0x50,
+        Ack::Complete => 0x70,
     });
     let with_reason = version == Version::V5 && code != reason::SUCCESS;
     output.put_u8(if with_reason { 3 } else { 2 });
@@ -472,11 +472,6 @@ fn put_string(output: &mut BytesMut, text: &str) {
     let text = &text.as_bytes()[..text.len().min(usize::from(u16::MAX))];
     output.put_u16(text.len() as u16);
     output.extend_from_slice(text);
-}
-
-/// Drops `count` bytes or all.
-pub(super) fn discard(input: &mut BytesMut, count: usize) {
-    input.advance(count.min(input.len()));
 }
 
 #[cfg(test)]

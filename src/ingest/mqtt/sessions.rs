@@ -65,7 +65,7 @@ impl Sessions {
     /// A connection has ended; its session is kept for so long, unless the client has connected again.
     pub(super) fn leave(&self, client: &str, generation: u64, keep_seconds: u32, now_ns: i64) {
         let mut inner = self.0.lock();
-        if !inner.sessions.get(client).is_some_and(|session| session.generation == generation) {
+        if inner.sessions.get(client).is_none_or(|session| session.generation != generation) {
             return;
         }
         if keep_seconds > 0 && inner.kept >= KEPT {

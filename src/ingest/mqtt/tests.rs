@@ -311,7 +311,8 @@ async fn what_breaks_the_protocol_ends_its_connection_and_no_other() {
     let listener = listener(MqttOptions { max_packet: 2_000, ..options() }).await;
     let mut other = listener.connected(4, "other").await;
     let lie = [&b"\x30\x02\x00\x64"[..], &[b'a'; 100]].concat();
-    let cases: [(&dyn Fn(u8) -> Vec<u8>, u8); 6] = [
+    type OfVersion<'b> = &'b dyn Fn(u8) -> Vec<u8>;
+    let cases: [(OfVersion<'_>, u8); 6] = [
         (&|version| publish(version, QOS_1, TOPIC, 1, &"x".repeat(3_000)), 0x95),
         (&|_| lie.clone(), 0x81),
         (&|version| publish(version, 0, "a/#", 0, "x"), 0x90),

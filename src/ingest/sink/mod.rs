@@ -17,7 +17,6 @@ use tokio::sync::Notify;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use super::dead_letter;
 use super::route::Routes;
 use crate::clock::Clock;
 use crate::commitlog::{CommitLog, Committed, TopicInfo};
@@ -31,6 +30,12 @@ use place::{Place, Places};
 
 /// How often positions move and new topics are looked for.
 const ROUND: Duration = Duration::from_millis(500);
+
+/// How often the log is told what it may drop.
+const RETENTION_ROUND: Duration = Duration::from_secs(30);
+
+/// Topics of that prefix look after their own retention.
+const CONTROL_PREFIX: &str = "_fluxmill.";
 
 /// How often the store is asked what is due to be written to files.
 const FLUSH_ROUND: Duration = Duration::from_secs(1);
@@ -96,10 +101,10 @@ impl Sink {
             refreshing: tokio::sync::Mutex::default(),
         });
         sink.refresh().await?;
-        let (rounds, flushes) = (Arc::clone(&sink).rounds(), Arc::clone(&sink).flushes());
         let mut tasks = sink.tasks.lock();
-        tasks.spawn(rounds);
-        tasks.spawn(flushes);
+        tasks.spawn(Arc::clone(&sink).rounds());
+        tasks.spawn(Arc::clone(&sink).flushes());
+        tasks.spawn(Arc::clone(&sink).retention());
         drop(tasks);
         Ok(sink)
     }
@@ -233,7 +238,39 @@ impl Sink {
         }
     }
 
-    /// Moves the committed positions to the low-waters, tells the log what it may drop, and measures the lag.
+    /// Tells the log now and then what nobody needs any more; how long it is still kept is the log's to know.
+    async fn retention(self: Arc<Self>) {
+        loop {
+            if let Err(error) = self.retain().await {
+                tracing::warn!(%error, "the log could not be told what it may drop");
+            }
+            tokio::select! {
+                () = tokio::time::sleep(RETENTION_ROUND) => {}
+                () = self.shared.stop.cancelled() => return,
+            }
+        }
+    }
+
+    /// Of a topic that feeds a bucket, what lies before its committed position; of any other (dead letters, a topic whose
+    /// bucket is gone) everything: nobody has to read it before it may go.
+    async fn retain(&self) -> Result<()> {
+        for topic in self.shared.log.topics().await? {
+            if topic.name.starts_with(CONTROL_PREFIX) {
+                continue;
+            }
+            for partition in 0..topic.partitions {
+                let fed = self.followed.lock().get(&(Name::clone(&topic.name), partition)).map(|fed| fed.committed);
+                let before = match fed {
+                    Some(committed) => committed,
+                    None => self.shared.log.offsets(&topic.name, partition).await?.end,
+                };
+                self.shared.log.retain(&topic.name, partition, before).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Moves the committed positions to the low-waters, and measures the lag.
     async fn commit_positions(&self) -> Result<()> {
         let progresses: Vec<(Arc<Progress>, u64)> = self
             .followed
@@ -266,19 +303,6 @@ impl Sink {
             if let Some(followed) = self.followed.lock().get_mut(&(Name::clone(topic), *partition)) {
                 followed.committed = committed.offset;
             }
-            self.shared.log.retain(topic, *partition, committed.offset).await?;
-            self.retain_letters(topic).await?;
-        }
-        Ok(())
-    }
-
-    /// Nobody has to read dead letters before they may go: only their age and size count.
-    async fn retain_letters(&self, topic: &str) -> Result<()> {
-        let letters = dead_letter::topic_of(topic);
-        let Ok(info) = self.shared.log.topic(&letters).await else { return Ok(()) };
-        for partition in 0..info.partitions {
-            let range = self.shared.log.offsets(&letters, partition).await?;
-            self.shared.log.retain(&letters, partition, range.end).await?;
         }
         Ok(())
     }

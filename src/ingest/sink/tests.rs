@@ -7,8 +7,8 @@ use super::*;
 use crate::clock::SystemClock;
 use crate::commitlog::{NewRecord, Record};
 use crate::config::RouteConfig;
-use crate::ingest::record;
 use crate::ingest::testing::{TestLog, store, values};
+use crate::ingest::{dead_letter, record};
 use crate::point::{FieldValue, Point, result_json};
 use crate::store::{Bucket, NewBucket};
 

@@ -99,6 +99,32 @@ async fn a_series_stays_in_its_partition_and_records_are_bounded() {
     assert!(partitions_of.iter().all(|partitions| partitions.len() == 1));
 }
 
+/// What a replay reads is what the writer's lines were, however many stand in a record.
+#[tokio::test]
+async fn the_records_read_back_as_the_lines() {
+    let writer = writer(1).await;
+    let body: String = (0..30_000).map(|n| format!("m f=1 {n}\n")).collect();
+    let written = writer.write(&body, Duration::from_secs(30)).await.unwrap();
+    assert_eq!(written, Written { visible: true, refused: vec![] });
+    let mut times = Vec::new();
+    for record in writer.log.all("b", 0).await {
+        let routes = Routes::default();
+        let content = crate::ingest::decode::record(&record, "b", &routes, 0, &mut Names::default());
+        let crate::ingest::decode::Content::Points(decoded) = content else { panic!("{content:?}") };
+        assert_eq!(decoded.problems, vec![]);
+        times.extend(decoded.points.iter().map(|point| point.time_ns));
+    }
+    assert_eq!(times, (0..30_000).collect::<Vec<_>>());
+}
+
+#[tokio::test]
+async fn nothing_to_write_is_nothing_in_the_log() {
+    let writer = writer(1).await;
+    let written = writer.write("# only a comment", Duration::from_secs(1)).await.unwrap();
+    assert_eq!(written, Written { visible: true, refused: vec![] });
+    assert!(writer.log.all("b", 0).await.is_empty());
+}
+
 #[tokio::test]
 async fn a_log_that_refuses_is_an_error_and_leaves_nothing_behind() {
     let writer = writer(1).await;

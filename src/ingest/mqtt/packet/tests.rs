@@ -119,10 +119,10 @@ fn answers() {
     let mut output = BytesMut::new();
     write_connack(&mut output, Version::V311, reason::SUCCESS, true, &ConnAckProperties::default());
     write_connack(&mut output, Version::V311, reason::BAD_PASSWORD, false, &ConnAckProperties::default());
-    write_ack(&mut output, Version::V311, Ack::PubAck, 0x102, reason::TOPIC_NAME);
-    write_ack(&mut output, Version::V5, Ack::PubAck, 0x102, reason::TOPIC_NAME);
-    write_ack(&mut output, Version::V5, Ack::PubRec, 3, reason::SUCCESS);
-    write_ack(&mut output, Version::V5, Ack::PubComp, 3, reason::SUCCESS);
+    write_ack(&mut output, Version::V311, Ack::Taken, 0x102, reason::TOPIC_NAME);
+    write_ack(&mut output, Version::V5, Ack::Taken, 0x102, reason::TOPIC_NAME);
+    write_ack(&mut output, Version::V5, Ack::Received, 3, reason::SUCCESS);
+    write_ack(&mut output, Version::V5, Ack::Complete, 3, reason::SUCCESS);
     write_suback(&mut output, Version::V311, 9, 2);
     write_unsuback(&mut output, Version::V311, 9, 2);
     write_unsuback(&mut output, Version::V5, 9, 2);
