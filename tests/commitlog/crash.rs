@@ -1,8 +1,9 @@
-//! kill -9 under load: what was acknowledged is there, at its position, and an atomic append as a whole or not at all.
+//! kill -9 of a writing process: what was acknowledged is there, at its position, and an atomic append as a whole or not at
+//! all.
 //!
-//! The test runs itself again as a child (an environment variable tells it so). The child appends from many tasks and
-//! writes a line to its standard output after each acknowledgement; the parent kills it in the middle, opens the log and
-//! compares. The moments are seeded, so that a failure can be looked at again.
+//! A test runs itself again as a child (an environment variable tells it so). The child appends from many tasks and writes a
+//! line to its standard output after each acknowledgement; the parent kills it in the middle, opens the log and compares.
+//! The moments are seeded, so that a failure can be looked at again.
 
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Write};
@@ -15,20 +16,35 @@ use fluxmill::clock::SystemClock;
 use fluxmill::commitlog::{CommitLog, EmbeddedLog, EmbeddedOptions};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
+use tokio::runtime::Runtime;
 
 use super::cases::{read_to_end, record, record_in};
 
-const CHILD_DIR: &str = "FLUXMILL_TEST_CRASH_DIR";
+/// Where the child's log is: a directory, or a broker's address.
+const CHILD_LOG: &str = "FLUXMILL_TEST_CRASH_LOG";
 const CHILD_ROUND: &str = "FLUXMILL_TEST_CRASH_ROUND";
-const ROUNDS: u64 = 12;
+const TOPICS: [(&str, u32); 3] = [("raw", 4), ("first", 1), ("second", 1)];
 
-fn options() -> EmbeddedOptions {
+fn open_embedded(dir: &str) -> Arc<dyn CommitLog> {
     // Small segments: the kills also meet closing one and opening the next.
-    EmbeddedOptions { segment_bytes: 64 << 10, ..EmbeddedOptions::default() }
+    let options = EmbeddedOptions { segment_bytes: 64 << 10, ..EmbeddedOptions::default() };
+    Arc::new(EmbeddedLog::open(Path::new(dir), options, Arc::new(SystemClock)).unwrap())
 }
 
-fn open(dir: &Path) -> Arc<dyn CommitLog> {
-    Arc::new(EmbeddedLog::open(dir, options(), Arc::new(SystemClock)).unwrap())
+#[cfg(feature = "kafka")]
+async fn open_kafka(address: &str) -> Arc<dyn CommitLog> {
+    use fluxmill::commitlog::{KafkaLog, KafkaOptions};
+    Arc::new(KafkaLog::connect(KafkaOptions::new(address)).await.unwrap())
+}
+
+fn runtime() -> Runtime {
+    tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap()
+}
+
+/// What the child was told, if this process is one: where its log is, and the round.
+fn child() -> Option<(String, u64)> {
+    let log = std::env::var(CHILD_LOG).ok()?;
+    Some((log, std::env::var(CHILD_ROUND).unwrap().parse().unwrap()))
 }
 
 /// What the child says after an acknowledgement: `ack TOPIC PARTITION OFFSET PAYLOAD`.
@@ -63,10 +79,10 @@ async fn append_forever(log: Arc<dyn CommitLog>, round: u64) {
     futures::future::join_all(tasks).await;
 }
 
-fn start_child(test: &str, dir: &Path, round: u64) -> Child {
+fn start_child(test: &str, log: &str, round: u64) -> Child {
     Command::new(std::env::current_exe().unwrap())
         .args(["--exact", test, "--nocapture", "--test-threads=1"])
-        .env(CHILD_DIR, dir)
+        .env(CHILD_LOG, log)
         .env(CHILD_ROUND, round.to_string())
         .stdout(Stdio::piped())
         .stderr(Stdio::null())
@@ -82,80 +98,126 @@ fn parse_line(line: &str) -> Option<((String, u32, u64), String)> {
     Some((place, words.next()?.to_owned()))
 }
 
-/// Lets a child append for a random while, kills it, and enters what it acknowledged.
-fn run_and_kill(test: &str, dir: &Path, round: u64, moments: &mut StdRng, ledger: &mut Ledger) {
-    let mut child = start_child(test, dir, round);
+/// Lets a child append until it has said a random number of lines and for a random moment more, kills it, and enters what
+/// it acknowledged. A line that the kill has cut off is not an acknowledgement.
+fn run_and_kill(mut child: Child, most_lines: usize, moments: &mut StdRng, ledger: &mut Ledger) {
     let mut output = BufReader::new(child.stdout.take().unwrap());
     let mut lines = Vec::new();
-    // From the first acknowledgement on: a random number of lines, then a random moment.
-    let wanted = moments.random_range(1..2_000);
+    let wanted = moments.random_range(1..most_lines);
     let mut line = String::new();
-    while lines.len() < wanted {
+    let mut killed = false;
+    loop {
         line.clear();
-        assert!(output.read_line(&mut line).unwrap() > 0, "the child ended by itself");
-        lines.extend(parse_line(line.trim_end()));
+        if output.read_line(&mut line).unwrap() == 0 {
+            break;
+        }
+        lines.extend(line.strip_suffix('\n').and_then(parse_line));
+        if !killed && lines.len() >= wanted {
+            std::thread::sleep(Duration::from_micros(moments.random_range(0..3_000)));
+            child.kill().unwrap();
+            killed = true;
+        }
     }
-    std::thread::sleep(Duration::from_micros(moments.random_range(0..3_000)));
-    child.kill().unwrap();
     child.wait().unwrap();
-    for line in output.split(b'\n') {
-        let line = line.unwrap();
-        lines.extend(parse_line(std::str::from_utf8(&line).unwrap()));
-    }
+    assert!(killed, "the child ended by itself after {} lines", lines.len());
     for (place, payload) in lines {
         let before = ledger.insert(place.clone(), payload);
         assert_eq!(before, None, "two acknowledgements for {place:?}");
     }
 }
 
-/// The last line may be cut by the kill: a payload that is a prefix of what stands there was still acknowledged.
+/// Everything in the log, by place.
+async fn read_all(log: &dyn CommitLog) -> Ledger {
+    let mut read = Ledger::new();
+    for (topic, partitions) in TOPICS {
+        for partition in 0..partitions {
+            for record in read_to_end(log, topic, partition, 0).await {
+                let payload = String::from_utf8(record.payload.to_vec()).unwrap();
+                read.insert((topic.to_owned(), partition, record.offset), payload);
+            }
+        }
+    }
+    read
+}
+
 fn check(ledger: &Ledger, read: &Ledger) {
     for (place, payload) in ledger {
-        let found = read.get(place).unwrap_or_else(|| panic!("{place:?} {payload} was acknowledged and is lost"));
-        assert!(found.starts_with(payload.as_str()), "{place:?} holds {found}, acknowledged was {payload}");
+        assert_eq!(read.get(place), Some(payload), "{place:?} was acknowledged");
     }
+    // Sorted, since two writers' pairs may stand in different orders in two topics.
+    let of = |topic: &str| {
+        let of_topic = read.iter().filter(|((name, ..), _)| name == topic);
+        let mut payloads: Vec<_> = of_topic.map(|(_, payload)| payload.clone()).collect();
+        payloads.sort();
+        payloads
+    };
+    assert_eq!(of("first"), of("second"), "half of an atomic append");
 }
 
 #[test]
 fn kill_nine_at_random_moments_loses_nothing_acknowledged() {
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
-    if let Some(dir) = std::env::var_os(CHILD_DIR) {
-        let round = std::env::var(CHILD_ROUND).unwrap().parse().unwrap();
-        let log = open(Path::new(&dir));
-        return runtime.block_on(append_forever(log, round));
+    let runtime = runtime();
+    if let Some((dir, round)) = child() {
+        return runtime.block_on(append_forever(open_embedded(&dir), round));
     }
     let dir = tempfile::tempdir().unwrap();
+    let dir = dir.path().to_str().unwrap();
     runtime.block_on(async {
-        let log = open(dir.path());
-        for (topic, partitions) in [("raw", 4), ("first", 1), ("second", 1)] {
+        let log = open_embedded(dir);
+        for (topic, partitions) in TOPICS {
             log.create_topic(topic, partitions).await.unwrap();
         }
     });
     let mut moments = StdRng::seed_from_u64(7);
     let mut ledger = Ledger::new();
-    for round in 0..ROUNDS {
+    for round in 0..12 {
         let test = "commitlog::crash::kill_nine_at_random_moments_loses_nothing_acknowledged";
-        run_and_kill(test, dir.path(), round, &mut moments, &mut ledger);
+        run_and_kill(start_child(test, dir, round), 2_000, &mut moments, &mut ledger);
         runtime.block_on(async {
-            let log = open(dir.path());
-            let mut read = Ledger::new();
-            for (topic, partitions) in [("raw", 4), ("first", 1), ("second", 1)] {
+            let log = open_embedded(dir);
+            let read = read_all(&*log).await;
+            check(&ledger, &read);
+            for (topic, partitions) in TOPICS {
                 for partition in 0..partitions {
-                    let records = read_to_end(&*log, topic, partition, 0).await;
-                    for (expected, record) in (0..).zip(records) {
-                        assert_eq!(record.offset, expected, "a hole in {topic}/{partition}");
-                        let payload = String::from_utf8(record.payload.to_vec()).unwrap();
-                        read.insert((topic.to_owned(), partition, record.offset), payload);
-                    }
+                    let held = read.keys().filter(|(name, number, _)| name == topic && *number == partition).count();
+                    let end = log.offsets(topic, partition).await.unwrap().end;
+                    assert_eq!(held as u64, end, "a hole in {topic}/{partition}");
                 }
             }
-            check(&ledger, &read);
-            let of = |topic: &str| {
-                let of_topic = read.iter().filter(|((name, ..), _)| name == topic);
-                of_topic.map(|(_, payload)| payload.clone()).collect::<Vec<_>>()
-            };
-            assert_eq!(of("first"), of("second"), "half of an atomic append");
         });
     }
     assert!(ledger.len() > 1_000, "only {} acknowledgements: nothing was shown", ledger.len());
+}
+
+#[cfg(feature = "kafka")]
+#[test]
+fn kill_nine_of_a_writer_leaves_no_half_transaction_in_kafka() {
+    let runtime = runtime();
+    if let Some((address, round)) = child() {
+        return runtime.block_on(async { append_forever(open_kafka(&address).await, round).await });
+    }
+    let broker = crate::support::kafka::KafkaBroker::own();
+    let address = broker.address();
+    runtime.block_on(async {
+        let log = open_kafka(&address).await;
+        for (topic, partitions) in TOPICS {
+            log.create_topic(topic, partitions).await.unwrap();
+        }
+    });
+    let mut moments = StdRng::seed_from_u64(7);
+    let mut ledger = Ledger::new();
+    for round in 0..4 {
+        let test = "commitlog::crash::kill_nine_of_a_writer_leaves_no_half_transaction_in_kafka";
+        run_and_kill(start_child(test, &address, round), 600, &mut moments, &mut ledger);
+        runtime.block_on(async {
+            let log = open_kafka(&address).await;
+            // The next process takes over the names of the writers, which settles what the dead one left open.
+            for writer in 6..8 {
+                let pair = vec![record_in("first", 0, "settled"), record_in("second", 0, "settled")];
+                log.append_atomic(&format!("shard-{writer}"), pair).await.unwrap();
+            }
+            check(&ledger, &read_all(&*log).await);
+        });
+    }
+    assert!(ledger.keys().any(|(topic, ..)| topic == "first"), "no transaction was acknowledged: nothing was shown");
 }

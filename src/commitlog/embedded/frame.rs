@@ -22,6 +22,9 @@ pub(super) const ALIGNMENT: usize = 8;
 /// Bytes of an entry before its kind.
 const ENTRY_HEADER: usize = 8;
 
+/// Memory that a frame builder keeps between frames.
+const KEPT_BYTES: usize = 16 << 20;
+
 const KIND_RECORDS: u8 = 1;
 const KIND_TOPIC: u8 = 2;
 const KIND_POSITION: u8 = 3;
@@ -72,9 +75,10 @@ pub(super) struct FrameBuilder {
 }
 
 impl FrameBuilder {
-    /// Empties it for the next frame; the memory stays.
+    /// Empties it for the next frame; the memory stays, but for that of an unusually large one.
     pub(super) fn clear(&mut self) {
         self.bytes.clear();
+        self.bytes.shrink_to(KEPT_BYTES);
         self.bytes.resize(FRAME_HEADER, 0);
         self.entries = 0;
     }

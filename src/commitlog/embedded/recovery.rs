@@ -38,7 +38,7 @@ pub(super) struct Opened {
 /// # Errors
 /// `Conflict` if another process has it open, `Internal` for damage to acknowledged records, `Unavailable` for I/O.
 pub(super) fn open(dir: &Path, now_ms: i64) -> Result<Opened> {
-    fs::create_dir_all(dir).map_err(|error| Error::from(error).context(dir.display()))?;
+    make_dir(dir).map_err(|error| Error::from(error).context(dir.display()))?;
     let lock = lock(dir)?;
     let numbers = segment_numbers(dir)?;
     let Some((newest, older)) = numbers.split_last() else { return create(dir, now_ms, lock) };
@@ -57,6 +57,21 @@ pub(super) fn open(dir: &Path, now_ms: i64) -> Result<Opened> {
         sealed.push(Arc::new(open_sealed(dir, *number)?));
     }
     recover_newest(dir, *newest, sealed, lock)
+}
+
+/// Makes the directory and what is missing above it, durably: a power cut must not take away the folder that
+/// acknowledged records lie in.
+fn make_dir(dir: &Path) -> std::io::Result<()> {
+    if dir.is_dir() {
+        return Ok(());
+    }
+    let parent = dir.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    make_dir(parent)?;
+    match fs::create_dir(dir) {
+        Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists => return Err(error),
+        _ => {}
+    }
+    File::open(parent)?.sync_all()
 }
 
 /// Locks the directory. A lock is waited for a moment: a process that is ending, or a child between its fork and its exec

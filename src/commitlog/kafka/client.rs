@@ -119,8 +119,11 @@ pub(super) fn reading(options: &KafkaOptions) -> ClientConfig {
     config.set("enable.partition.eof", "false").set("allow.auto.create.topics", "false");
     // A full local queue is looked at again after 10 ms instead of a second.
     config.set("fetch.queue.backoff.ms", "10").set("fetch.wait.max.ms", "100");
-    // What is fetched ahead, per partition: memory stays flat when a reader stands still.
-    config.set("queued.min.messages", "20000").set("queued.max.messages.kbytes", "4096");
+    // What is fetched ahead, per partition, and what one answer may hold: memory stays flat when readers stand still.
+    config
+        .set("queued.min.messages", "20000")
+        .set("queued.max.messages.kbytes", "2048")
+        .set("fetch.max.bytes", "16777216");
     with_properties(config, options)
 }
 

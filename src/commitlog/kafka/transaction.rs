@@ -60,7 +60,9 @@ impl Transactions {
             let mut writers = self.writers.lock();
             Arc::clone(writers.entry(name.to_owned()).or_insert_with(|| Arc::new(Mutex::new(Writer::Absent))))
         };
-        let mut writer = writer.lock();
+        let Some(mut writer) = writer.try_lock_for(self.options.delivery_timeout) else {
+            return Err(Error::unavailable(format!("an earlier atomic append of {name:?} is still waiting for kafka")));
+        };
         let sender = match std::mem::replace(&mut *writer, Writer::Absent) {
             Writer::Ready(sender) => sender,
             Writer::Absent => self.connect(name)?,
