@@ -6,7 +6,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use super::rekey::{self, Rekeyed, Rekeys};
+use super::rekey::{self, Applied, Rekeyed, RekeyedShapes, Rekeys};
 use super::{Operator, Transform};
 use crate::error::{Error, Result};
 use crate::flux::host::RowHosts;
@@ -211,8 +211,13 @@ fn missing(operator: &str, column: &str, targets: &[Target]) -> Error {
     }
 }
 
-impl Rekeys for Columns {
-    fn rekeyed(&mut self, shape: &Arc<Shape>) -> Result<Rekeyed> {
+struct Running {
+    columns: Columns,
+    shapes: RekeyedShapes,
+}
+
+impl Columns {
+    fn rekeyed(&self, shape: &Shape) -> Result<Rekeyed> {
         let targets = self.targets(shape)?;
         let kept = targets.iter().filter(|target| target.in_key);
         let same = kept.filter(|target| shape.column(&target.name).is_some_and(|own| own.place == target.from)).count();
@@ -220,9 +225,16 @@ impl Rekeys for Columns {
         let keeps_keys = same == shape.key.len() && in_key == same;
         Ok(Rekeyed { targets, keeps_keys })
     }
+}
 
-    fn apply(&mut self, chunk: Chunk) -> Result<Chunk> {
-        Ok(chunk)
+impl Rekeys for Running {
+    fn keeps_keys(&mut self, shape: &Arc<Shape>) -> Result<bool> {
+        Ok(self.shapes.get(shape, |shape| self.columns.rekeyed(shape))?.keeps_keys)
+    }
+
+    fn apply(&mut self, chunk: Chunk) -> Result<Vec<Applied>> {
+        let rekeyed = self.shapes.get(&chunk.shape, |shape| self.columns.rekeyed(shape))?;
+        Ok(vec![Applied { chunk, rekeyed }])
     }
 }
 
@@ -237,7 +249,8 @@ impl Transform for Columns {
     }
 
     fn operator(&self, input: &[StreamProps]) -> Result<Box<dyn Operator>> {
-        Ok(rekey::run(&input[0], TableOrder::KeySorted, Duplicates::Merge, self.clone()))
+        let running = Running { columns: self.clone(), shapes: RekeyedShapes::default() };
+        Ok(rekey::run(&input[0], TableOrder::KeySorted, Duplicates::Merge, running))
     }
 
     fn gives(&self, input: &[StreamProps]) -> StreamProps {

@@ -9,7 +9,7 @@ use arrow::array::{Array, ArrayRef, AsArray, BooleanBufferBuilder, TimestampNano
 use arrow::buffer::BooleanBuffer;
 use arrow::datatypes::TimestampNanosecondType;
 
-use super::rekey::{self, Rekeyed, Rekeys};
+use super::rekey::{self, Applied, Rekeyed, RekeyedShapes, Rekeys};
 use super::{Operator, Transform};
 use crate::error::{Error, Result};
 use crate::table::merge::{Duplicates, Target};
@@ -60,7 +60,7 @@ impl Transform for Range {
 
     fn operator(&self, input: &[StreamProps]) -> Result<Box<dyn Operator>> {
         let bounds = self.effective(input[0].bounds);
-        let ranging = Ranging { bounds, blocks: None };
+        let ranging = Ranging { bounds, shapes: RekeyedShapes::default(), blocks: None };
         Ok(rekey::run(&input[0], TableOrder::KeySorted, Duplicates::Refuse("range"), ranging))
     }
 
@@ -82,48 +82,53 @@ impl Transform for Range {
 
 struct Ranging {
     bounds: Bounds,
+    shapes: RekeyedShapes,
     /// The key block seen last, and what became of it: chunks of a source share theirs.
     blocks: Option<(Arc<KeyBlock>, Arc<KeyBlock>)>,
 }
 
+/// Where the columns come from once [`Ranging::keys`] has put the bounds into the key.
+fn rekeyed(shape: &Shape) -> Result<Rekeyed> {
+    match shape.column(TIME) {
+        None => {
+            return Err(Error::failed_precondition(format!("range error: supplied time column {TIME} doesn't exist")));
+        }
+        Some(column) => check_type("supplied time", TIME, column.column_type)?,
+    }
+    for (what, name) in [("provided start", START), ("provided stop", STOP)] {
+        if let Some(column) = shape.column(name) {
+            check_type(what, name, column.column_type)?;
+        }
+    }
+    // Columns that are not there yet go in front; all others keep their places. Both bounds come from the key.
+    let key_columns = shape.key.len() as u32;
+    let bound = |name: &str, offset: u32| match shape.column(name).map(|column| column.place) {
+        Some(Place::Key(index)) => Place::Key(index),
+        _ => Place::Key(key_columns + offset),
+    };
+    let bounds = [(START, bound(START, 0)), (STOP, bound(STOP, 1))];
+    let mut targets = Target::of_shape(shape);
+    let mut added = Vec::new();
+    for (name, from) in bounds {
+        let target = Target { name: name.into(), column_type: ColumnType::Time, in_key: true, from };
+        match targets.iter_mut().find(|target| &*target.name == name) {
+            Some(old) => *old = target,
+            None => added.push(target),
+        }
+    }
+    added.extend(targets);
+    // Two equal values more do not change how keys compare.
+    let keeps_keys = shape.column(START).is_none() && shape.column(STOP).is_none();
+    Ok(Rekeyed { targets: added, keeps_keys })
+}
+
 impl Rekeys for Ranging {
-    fn rekeyed(&mut self, shape: &Arc<Shape>) -> Result<Rekeyed> {
-        match shape.column(TIME) {
-            None => {
-                return Err(Error::failed_precondition(format!(
-                    "range error: supplied time column {TIME} doesn't exist"
-                )));
-            }
-            Some(column) => check_type("supplied time", TIME, column.column_type)?,
-        }
-        for (what, name) in [("provided start", START), ("provided stop", STOP)] {
-            if let Some(column) = shape.column(name) {
-                check_type(what, name, column.column_type)?;
-            }
-        }
-        // Columns that are not there yet go in front; all others keep their places. Both bounds come from the key.
-        let key_columns = shape.key.len() as u32;
-        let bound = |name: &str, offset: u32| match shape.column(name).map(|column| column.place) {
-            Some(Place::Key(index)) => Place::Key(index),
-            _ => Place::Key(key_columns + offset),
-        };
-        let bounds = [(START, bound(START, 0)), (STOP, bound(STOP, 1))];
-        let mut targets = Target::of_shape(shape);
-        let mut added = Vec::new();
-        for (name, from) in bounds {
-            let target = Target { name: name.into(), column_type: ColumnType::Time, in_key: true, from };
-            match targets.iter_mut().find(|target| &*target.name == name) {
-                Some(old) => *old = target,
-                None => added.push(target),
-            }
-        }
-        added.extend(targets);
-        // Two equal values more do not change how keys compare.
-        let keeps_keys = shape.column(START).is_none() && shape.column(STOP).is_none();
-        Ok(Rekeyed { targets: added, keeps_keys })
+    fn keeps_keys(&mut self, shape: &Arc<Shape>) -> Result<bool> {
+        Ok(self.shapes.get(shape, rekeyed)?.keeps_keys)
     }
 
-    fn apply(&mut self, chunk: Chunk) -> Result<Chunk> {
+    fn apply(&mut self, chunk: Chunk) -> Result<Vec<Applied>> {
+        let rekeyed = self.shapes.get(&chunk.shape, rekeyed)?;
         let mask = self.mask(&chunk);
         let mut chunk = keep_rows(chunk, &mask)?;
         let known = self.blocks.as_ref().filter(|(from, _)| Arc::ptr_eq(from, &chunk.keys));
@@ -136,7 +141,7 @@ impl Rekeys for Ranging {
             }
         };
         chunk.keys = keys;
-        Ok(chunk)
+        Ok(vec![Applied { chunk, rekeyed }])
     }
 }
 
@@ -160,7 +165,7 @@ impl Ranging {
         mask.finish()
     }
 
-    /// The key columns with the bounds where [`Rekeyed::targets`] says. A key that has both already keeps what it has in
+    /// The key columns with the bounds where [`rekeyed`] says. A key that has both already keeps what it has in
     /// common with the new ones; one that has a single one of them keeps that as it is.
     fn keys(&self, chunk: &Chunk) -> KeyBlock {
         let mut columns = chunk.keys.columns.clone();

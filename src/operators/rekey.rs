@@ -27,13 +27,24 @@ pub(super) struct Rekeyed {
     pub keeps_keys: bool,
 }
 
+/// A chunk whose columns are where its targets say, in the key or among the rows. Its shape is that of the input.
+pub(super) struct Applied {
+    pub chunk: Chunk,
+    pub rekeyed: Arc<Rekeyed>,
+}
+
 /// An operator of this kind.
 pub(super) trait Rekeys: Send {
-    /// What becomes of the tables of a shape. Asked once per shape.
-    fn rekeyed(&mut self, shape: &Arc<Shape>) -> Result<Rekeyed>;
+    /// Whether the tables of a shape keep their keys (see [`Rekeyed::keeps_keys`]).
+    fn keeps_keys(&mut self, shape: &Arc<Shape>) -> Result<bool>;
 
-    /// The chunk with its columns where the targets say, key and rows; segments may be left out.
-    fn apply(&mut self, chunk: Chunk) -> Result<Chunk>;
+    /// The chunk with its new columns; segments may be left out. What cannot be given yet comes later, still in order.
+    fn apply(&mut self, chunk: Chunk) -> Result<Vec<Applied>>;
+
+    /// The input has ended: what has been held back.
+    fn finish(&mut self) -> Result<Vec<Applied>> {
+        Ok(Vec::new())
+    }
 }
 
 /// What is known of the output, if its tables come in this order.
@@ -61,7 +72,7 @@ pub(super) fn run(
     let scattered = streams && input.parts == Parts::Scattered;
     let operator = RekeyOperator {
         rekeys,
-        plans: ByShape::default(),
+        plans: Vec::new(),
         order,
         duplicates,
         passes: streams || order == TableOrder::Arrival,
@@ -74,7 +85,8 @@ pub(super) fn run(
 
 struct RekeyOperator<R> {
     rekeys: R,
-    plans: ByShape<Plan>,
+    /// What has been made of each [`Rekeyed`] that has come.
+    plans: Vec<(Arc<Rekeyed>, Plan)>,
     order: TableOrder,
     duplicates: Duplicates,
     /// Whether tables whose keys stay may be passed on at once.
@@ -88,56 +100,78 @@ struct RekeyOperator<R> {
 }
 
 struct Plan {
-    rekeyed: Rekeyed,
     shape: Arc<Shape>,
     mapping: Option<MappingId>,
 }
 
 impl<R: Rekeys> RekeyOperator<R> {
-    fn take(&mut self, chunk: Chunk, out: &mut Out) -> Result<()> {
-        let plan = plan(&mut self.plans, &mut self.rekeys, &chunk.shape)?;
-        let chunk = self.rekeys.apply(chunk)?;
-        if plan.rekeyed.keeps_keys && self.passes && self.merger.is_none() {
-            let ids = chunk.segments.iter().map(|segment| segment.table + 1);
-            self.next_id = ids.max().unwrap_or(0).max(self.next_id);
-            out.push(project(chunk, &plan.rekeyed.targets, &plan.shape)?);
-            return Ok(());
+    fn take(&mut self, applied: Vec<Applied>, out: &mut Out) -> Result<()> {
+        for Applied { chunk, rekeyed } in applied {
+            let plan = plan(&mut self.plans, &rekeyed);
+            if rekeyed.keeps_keys && self.passes && self.merger.is_none() {
+                let ids = chunk.segments.iter().map(|segment| segment.table + 1);
+                self.next_id = ids.max().unwrap_or(0).max(self.next_id);
+                out.push(project(chunk, &rekeyed.targets, &plan.shape)?);
+                continue;
+            }
+            let merger = self.merger.get_or_insert_with(|| Merger::new(self.order, self.duplicates));
+            let mapping = *plan.mapping.get_or_insert_with(|| merger.mapping(rekeyed.targets.clone()));
+            merger.push(mapping, chunk)?;
         }
-        let merger = self.merger.get_or_insert_with(|| Merger::new(self.order, self.duplicates));
-        let mapping = *plan.mapping.get_or_insert_with(|| merger.mapping(plan.rekeyed.targets.clone()));
-        merger.push(mapping, chunk)
+        Ok(())
     }
 }
 
-fn plan<'a>(plans: &'a mut ByShape<Plan>, rekeys: &mut impl Rekeys, shape: &Arc<Shape>) -> Result<&'a mut Plan> {
-    plans.get(shape, |_| {
-        let rekeyed = rekeys.rekeyed(shape)?;
+fn plan<'a>(plans: &'a mut Vec<(Arc<Rekeyed>, Plan)>, rekeyed: &Arc<Rekeyed>) -> &'a mut Plan {
+    let known = plans.iter().rposition(|(own, _)| Arc::ptr_eq(own, rekeyed));
+    let at = known.unwrap_or_else(|| {
         let columns = rekeyed.targets.iter().map(|target| (target.name.clone(), target.column_type, target.in_key));
-        Ok(Plan { shape: Shape::new(columns), rekeyed, mapping: None })
-    })
+        plans.push((Arc::clone(rekeyed), Plan { shape: Shape::new(columns), mapping: None }));
+        plans.len() - 1
+    });
+    &mut plans[at].1
 }
 
 impl<R: Rekeys> Operator for RekeyOperator<R> {
     fn push(&mut self, _port: usize, chunk: Chunk, out: &mut Out) -> Result<()> {
         if let Some(cluster) = &mut self.waiting
-            && !plan(&mut self.plans, &mut self.rekeys, &chunk.shape)?.rekeyed.keeps_keys
+            && !self.rekeys.keeps_keys(&chunk.shape)?
         {
             cluster.push(chunk);
             return Ok(());
         }
-        self.take(chunk, out)
+        let applied = self.rekeys.apply(chunk)?;
+        self.take(applied, out)
     }
 
     fn finish(&mut self, _port: usize, out: &mut Out) -> Result<()> {
         if let Some(cluster) = self.waiting.take() {
             for chunk in cluster.finish()? {
-                self.take(chunk, out)?;
+                let applied = self.rekeys.apply(chunk)?;
+                self.take(applied, out)?;
             }
         }
+        let applied = self.rekeys.finish()?;
+        self.take(applied, out)?;
         if let Some(merger) = self.merger.take() {
             out.chunks.extend(merger.finish(self.next_id)?);
         }
         Ok(())
+    }
+}
+
+/// For operators that know what becomes of a shape when they see it.
+#[derive(Default)]
+pub(super) struct RekeyedShapes(ByShape<Arc<Rekeyed>>);
+
+impl RekeyedShapes {
+    /// What becomes of the tables of a shape; worked out when it comes for the first time.
+    pub(super) fn get(
+        &mut self,
+        shape: &Arc<Shape>,
+        make: impl FnOnce(&Shape) -> Result<Rekeyed>,
+    ) -> Result<Arc<Rekeyed>> {
+        Ok(Arc::clone(self.0.get(shape, |shape| Ok(Arc::new(make(shape)?)))?))
     }
 }
 

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use arrow::array::{ArrayRef, StringViewArray, UInt32Array};
 use arrow::compute::take;
 
-use super::rekey::{self, Rekeyed, Rekeys};
+use super::rekey::{self, Applied, Rekeyed, RekeyedShapes, Rekeys};
 use super::{Operator, Transform};
 use crate::error::Result;
 use crate::table::merge::{Duplicates, Target};
@@ -30,7 +30,8 @@ impl Transform for Set {
     }
 
     fn operator(&self, input: &[StreamProps]) -> Result<Box<dyn Operator>> {
-        Ok(rekey::run(&input[0], TableOrder::Arrival, Duplicates::Merge, self.clone()))
+        let setting = Setting { set: self.clone(), shapes: RekeyedShapes::default(), blocks: None };
+        Ok(rekey::run(&input[0], TableOrder::Arrival, Duplicates::Merge, setting))
     }
 
     fn gives(&self, input: &[StreamProps]) -> StreamProps {
@@ -42,33 +43,57 @@ impl Transform for Set {
     }
 }
 
-impl Rekeys for Set {
-    fn rekeyed(&mut self, shape: &Arc<Shape>) -> Result<Rekeyed> {
+struct Setting {
+    set: Set,
+    shapes: RekeyedShapes,
+    /// The key block seen last, and what became of it: chunks of a source share theirs.
+    blocks: Option<(Arc<KeyBlock>, Arc<KeyBlock>)>,
+}
+
+impl Set {
+    fn rekeyed(&self, shape: &Shape) -> Rekeyed {
         let mut targets = Target::of_shape(shape);
         let Some(target) = targets.iter_mut().find(|target| target.name == self.key) else {
             let from = Place::Row(shape.row_columns().count() as u32);
             let name = self.key.clone();
             targets.push(Target { name, column_type: ColumnType::String, in_key: false, from });
-            return Ok(Rekeyed { targets, keeps_keys: true });
+            return Rekeyed { targets, keeps_keys: true };
         };
         // A column of another type is replaced (the reference breaks down).
         target.column_type = ColumnType::String;
         // Tables that have the column in the key are apart from those that do not, before as after.
         let keeps_keys = !target.in_key;
-        Ok(Rekeyed { targets, keeps_keys })
+        Rekeyed { targets, keeps_keys }
+    }
+}
+
+impl Rekeys for Setting {
+    fn keeps_keys(&mut self, shape: &Arc<Shape>) -> Result<bool> {
+        Ok(self.shapes.get(shape, |shape| Ok(self.set.rekeyed(shape)))?.keeps_keys)
     }
 
-    fn apply(&mut self, mut chunk: Chunk) -> Result<Chunk> {
-        match chunk.shape.column(&self.key).map(|column| column.place) {
+    fn apply(&mut self, mut chunk: Chunk) -> Result<Vec<Applied>> {
+        let rekeyed = self.shapes.get(&chunk.shape, |shape| Ok(self.set.rekeyed(shape)))?;
+        let value = &self.set.value;
+        match chunk.shape.column(&self.set.key).map(|column| column.place) {
             Some(Place::Key(index)) => {
-                let mut columns = chunk.keys.columns.clone();
-                columns[index as usize] = repeated(&self.value, columns[index as usize].len())?;
-                chunk.keys = Arc::new(KeyBlock { columns });
+                let known = self.blocks.as_ref().filter(|(from, _)| Arc::ptr_eq(from, &chunk.keys));
+                let keys = match known {
+                    Some((_, to)) => Arc::clone(to),
+                    None => {
+                        let mut columns = chunk.keys.columns.clone();
+                        columns[index as usize] = repeated(value, columns[index as usize].len())?;
+                        let keys = Arc::new(KeyBlock { columns });
+                        self.blocks = Some((Arc::clone(&chunk.keys), Arc::clone(&keys)));
+                        keys
+                    }
+                };
+                chunk.keys = keys;
             }
-            Some(Place::Row(index)) => chunk.rows[index as usize] = repeated(&self.value, chunk.len)?,
-            None => chunk.rows.push(repeated(&self.value, chunk.len)?),
+            Some(Place::Row(index)) => chunk.rows[index as usize] = repeated(value, chunk.len)?,
+            None => chunk.rows.push(repeated(value, chunk.len)?),
         }
-        Ok(chunk)
+        Ok(vec![Applied { chunk, rekeyed }])
     }
 }
 

@@ -2,11 +2,20 @@
 //! scattered; the answer has to be the same and keep what [`Transform::gives`] promises.
 #![allow(clippy::unwrap_used)]
 
+use std::cell::RefCell;
+use std::sync::{Arc, LazyLock};
+
 use rand::SeedableRng;
 use rand::rngs::StdRng;
 
-use super::{Out, Transform};
+use super::{Out, RowFunction, Transform};
 use crate::error::{Error, Result};
+use crate::flux::builtin::{Builtin, Call};
+use crate::flux::eval::{EvalRequest, evaluate};
+use crate::flux::host::RowHosts;
+use crate::flux::library::{Library, PRELUDE, Package};
+use crate::flux::value::Function;
+use crate::flux::{Value, scalar};
 use crate::table::check::check_stream;
 use crate::table::scan::{Parts, StreamProps, TableOrder};
 use crate::table::testing::{normal, recut, scatter, show, tables};
@@ -84,4 +93,72 @@ pub fn expect_error(transform: &dyn Transform, input: &str) -> Error {
         Ok(out) => panic!("no error but {}", show(&out.chunks)),
         Err(error) => error,
     }
+}
+
+thread_local! {
+    static HOSTS: RefCell<Option<Arc<dyn RowHosts>>> = const { RefCell::new(None) };
+}
+
+fn capture(call: &mut Call<'_>) -> Result<Value> {
+    let hosts = call.host.row_hosts();
+    HOSTS.with(|own| *own.borrow_mut() = Some(hosts));
+    call.required("fn").cloned()
+}
+
+fn convert(call: &mut Call<'_>) -> Result<Value> {
+    let value = call.required("v")?;
+    match call.builtin.name {
+        "float" => scalar::to_float(value),
+        "string" => scalar::to_string(value),
+        _ => scalar::to_int(value),
+    }
+}
+
+/// Gives back what it gets; nothing is known of its type.
+fn opaque(call: &mut Call<'_>) -> Result<Value> {
+    call.required("v").cloned()
+}
+
+fn now(call: &mut Call<'_>) -> Result<Value> {
+    call.host.now_ns().map(Value::Time)
+}
+
+const fn builtin(name: &'static str, signature: &'static str, body: fn(&mut Call<'_>) -> Result<Value>) -> Builtin {
+    Builtin { package: PRELUDE, name, signature, doc: "", examples: &[], body }
+}
+
+static CAPTURE: Builtin = builtin("capture", "(fn: A) => A", capture);
+static FLOAT: Builtin = builtin("float", "(v: A) => float", convert);
+static STRING: Builtin = builtin("string", "(v: A) => string", convert);
+static INT: Builtin = builtin("int", "(v: A) => int", convert);
+static OPAQUE: Builtin = builtin("opaque", "(v: A) => dynamic", opaque);
+static SAME: Builtin = builtin("same", "(v: A) => A", opaque);
+static NOW: Builtin = builtin("now", "() => time", now);
+
+fn library() -> &'static Library {
+    static LIBRARY: LazyLock<Library> = LazyLock::new(|| {
+        let package = Package {
+            path: PRELUDE,
+            builtins: vec![&CAPTURE, &FLOAT, &STRING, &INT, &OPAQUE, &SAME],
+            constants: vec![("true", Value::Bool(true)), ("false", Value::Bool(false))],
+            options: vec![("now", Value::Function(Function::Builtin(&NOW)))],
+        };
+        Library::new([package]).unwrap()
+    });
+    &LIBRARY
+}
+
+/// The row function that is the last statement of a script. The script may call `float`, `int`, `string`, `now`, `same`
+/// (of its argument's type) and `opaque` (of an unknown one).
+pub fn row_function(script: &str) -> RowFunction {
+    let (before, function) = script.rsplit_once('\n').unwrap_or(("", script));
+    let text = format!("{before}\ncapture(fn: {function})");
+    let parsed = crate::syntax::parse(&text);
+    assert!(!parsed.has_errors(), "{text}: {:?}", parsed.diagnostics);
+    let request = EvalRequest { now_ns: 7_000_000_000, ..EvalRequest::default() };
+    let world = Arc::new(crate::flux::testing::Nowhere);
+    let evaluation = evaluate(&Arc::new(parsed.file), library(), request, world).unwrap();
+    let Some((_, Value::Function(Function::Closure(closure)))) = evaluation.values.last() else { panic!("a function") };
+    let hosts = HOSTS.with(|own| own.borrow_mut().take()).unwrap();
+    RowFunction { closure: Arc::clone(closure), hosts }
 }

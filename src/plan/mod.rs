@@ -13,8 +13,8 @@ use std::any::Any;
 use std::sync::Arc;
 
 use crate::diagnostic::Span;
-use crate::flux::host::RowHosts;
-use crate::flux::value::{Closure, Stream};
+use crate::flux::value::Stream;
+pub use crate::operators::RowFunction;
 use crate::operators::Transform;
 use crate::table::scan::SourceRef;
 use crate::table::{Chunk, Name};
@@ -68,15 +68,6 @@ pub struct ToSpec {
     pub tag_columns: Option<Vec<Name>>,
     /// `fieldFn`, if given.
     pub field_fn: Option<RowFunction>,
-}
-
-/// A function that is called for every row, with what it takes to call it.
-#[derive(Clone, Debug)]
-pub struct RowFunction {
-    /// The function.
-    pub closure: Arc<Closure>,
-    /// Makes the host that calls it.
-    pub hosts: Arc<dyn RowHosts>,
 }
 
 impl Stream for Node {
