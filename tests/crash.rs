@@ -13,6 +13,7 @@ use rand::{Rng, SeedableRng};
 
 use crate::support::daemon::{Daemon, Start};
 use crate::support::device::Device;
+use crate::support::kafka::KafkaBroker;
 
 /// Small files and often, so that many kills fall into a flush.
 const CONFIG: &str = r#"
@@ -55,6 +56,12 @@ struct Fell {
 #[test]
 fn forty_kills_on_the_embedded_log() {
     kills(None, 40, 11);
+}
+
+#[test]
+fn twenty_kills_on_kafka() {
+    let broker = KafkaBroker::shared();
+    kills(Some(&broker.address()), 20, 12);
 }
 
 fn kills(kafka: Option<&str>, kills: usize, seed: u64) {

@@ -29,6 +29,21 @@ pub(super) async fn open(data_dir: &Path, config: &LogConfig, clock: Arc<dyn Clo
     }
 }
 
+#[cfg(feature = "kafka")]
+async fn kafka(config: &LogConfig) -> Result<Arc<dyn CommitLog>> {
+    use crate::commitlog::kafka::{KafkaLog, KafkaOptions};
+    let options = KafkaOptions {
+        // The sink's group and the tasks' producers have names of their own: the configured group keeps two
+        // installations on one cluster apart.
+        transactional_prefix: format!("{}-", config.kafka.group),
+        group_prefix: String::new(),
+        properties: config.kafka.properties.clone().into_iter().collect(),
+        ..KafkaOptions::new(config.kafka.brokers.clone())
+    };
+    Ok(Arc::new(KafkaLog::connect(options).await?))
+}
+
+#[cfg(not(feature = "kafka"))]
 async fn kafka(_config: &LogConfig) -> Result<Arc<dyn CommitLog>> {
     Err(crate::error::Error::invalid("this fluxmill was built without Kafka")
         .with_hint("build it with --features kafka"))

@@ -13,9 +13,6 @@ use crate::simulate::SimulateReport;
 use crate::table::Chunk;
 use crate::table::text::TextWriter;
 
-/// Columns of the rows that are shown.
-const WIDTH: u16 = 120;
-
 /// The account so far.
 pub(super) struct Account<'a> {
     began: Instant,
@@ -69,7 +66,7 @@ impl<'a> Account<'a> {
     pub(super) fn rows(&mut self, chunks: &[Chunk]) -> Result<()> {
         self.line("the lowest tanks in bucket kafka_downsampled (the same rows stand on the topic of that name):")?;
         writeln!(self.out)?;
-        let mut writer = TextWriter::new(Vec::new(), Some(WIDTH));
+        let mut writer = TextWriter::new(Vec::new(), None);
         for chunk in chunks {
             writer.chunk(chunk)?;
         }

@@ -6,10 +6,12 @@ pub mod aggregate;
 pub mod columns;
 pub mod contains;
 pub mod convert;
+pub mod filter;
 pub mod first_last;
 pub mod from;
 pub mod group;
 pub mod limit;
+pub mod map;
 pub mod now;
 pub mod pivot;
 pub mod range;
@@ -46,6 +48,7 @@ pub fn package() -> Package {
             &table_find::FIND_RECORD,
             &first_last::FIRST,
             &convert::FLOAT,
+            &filter::FILTER,
             &FROM,
             &table_find::GET_COLUMN,
             &table_find::GET_RECORD,
@@ -55,6 +58,7 @@ pub fn package() -> Package {
             &first_last::LAST,
             &contains::LENGTH,
             &limit::LIMIT,
+            &map::MAP,
             &aggregate::MEAN,
             &pivot::PIVOT,
             &range::RANGE,
