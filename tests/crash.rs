@@ -110,14 +110,15 @@ fn kills(kafka: Option<&str>, kills: usize, seed: u64) {
         for device in &mut devices {
             device.set_address(daemon.mqtt);
         }
-        // Flushes are short and rare: every third kill waits for one to begin, and falls some milliseconds later.
-        let flushes = (kill % 3 == 0).then(|| count_in_log(&data_dir, "flush begins"));
+        // Flushes and runs are short and rare: of three kills one waits for a flush to begin, one for a run, and falls
+        // some milliseconds later; the third falls anywhere.
+        let awaited = ["flush begins", "run begins"].get(kill % 3).map(|line| (*line, count_in_log(&data_dir, line)));
         let mut until = Instant::now() + Duration::from_millis(random.random_range(50..1800));
-        if flushes.is_some() {
+        if awaited.is_some() {
             until += Duration::from_secs(5);
         }
         while Instant::now() < until {
-            if flushes.is_some_and(|before| count_in_log(&data_dir, "flush begins") > before) {
+            if awaited.is_some_and(|(line, before)| count_in_log(&data_dir, line) > before) {
                 std::thread::sleep(Duration::from_millis(random.random_range(0..12)));
                 break;
             }

@@ -65,6 +65,12 @@ pub(super) fn from_kafka(what: &str, error: &KafkaError) -> Error {
     }
 }
 
+/// Whether a partition is without a leader for the moment, or the client has not heard of its new one.
+pub(super) fn has_no_leader_yet(error: &KafkaError) -> bool {
+    use RDKafkaErrorCode as Code;
+    matches!(error.rdkafka_error_code(), Some(Code::NotLeaderForPartition | Code::LeaderNotAvailable))
+}
+
 /// The error for a code and its text.
 pub(super) fn from_code(what: &str, code: i32, text: &str) -> Error {
     // librdkafka begins its texts with where an error arose and with its name: `Broker: `, `Local: `.

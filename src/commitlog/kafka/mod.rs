@@ -53,6 +53,9 @@ const PROBE: Duration = Duration::from_secs(2);
 /// The pause between two looks at whether a transaction is visible.
 const VISIBLE_PAUSE: Duration = Duration::from_millis(2);
 
+/// How long to wait before a partition that has no leader is asked for again.
+const LEADER_PAUSE: Duration = Duration::from_millis(50);
+
 /// The log on Kafka.
 pub struct KafkaLog {
     options: KafkaOptions,
@@ -267,8 +270,17 @@ impl CommitLog for KafkaLog {
         let (client, timeout) = (Arc::clone(&self.client), self.options.timeout);
         let range = blocking(move || {
             // Asked by a client that reads committed records, the end is the last stable offset.
-            let range = client.fetch_watermarks(&info.name, native::to_native(partition)?, timeout);
-            range.map_err(|error| errors::from_kafka("asking kafka for offsets", &error))
+            let partition = native::to_native(partition)?;
+            let deadline = Instant::now() + timeout;
+            loop {
+                match client.fetch_watermarks(&info.name, partition, timeout) {
+                    // A topic that was made a moment ago, or a broker that has just come back: the next one leads soon.
+                    Err(error) if errors::has_no_leader_yet(&error) && Instant::now() < deadline => {
+                        std::thread::sleep(LEADER_PAUSE);
+                    }
+                    range => return range.map_err(|error| errors::from_kafka("asking kafka for offsets", &error)),
+                }
+            }
         });
         let (start, end) = range.await.map_err(|error| self.learn(error, [Name::from(topic)]))?;
         Ok(OffsetRange { start: u64::try_from(start).unwrap_or(0), end: u64::try_from(end).unwrap_or(0) })
