@@ -1,6 +1,6 @@
 //! The integration tests, one binary: each link costs seconds and 400 MB. A module per capability.
 
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, clippy::type_complexity)]
 
 mod api;
 mod cli;

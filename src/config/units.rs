@@ -55,8 +55,10 @@ fn parse_bytes(text: &str) -> Option<Bytes> {
 
 impl fmt::Display for Bytes {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (unit, factor) =
-            SIZE_UNITS[..3].iter().find(|(_, factor)| self.0 >= *factor && self.0 % factor == 0).unwrap_or(&("B", 1));
+        let (unit, factor) = SIZE_UNITS[..3]
+            .iter()
+            .find(|(_, factor)| self.0 >= *factor && self.0.is_multiple_of(*factor))
+            .unwrap_or(&("B", 1));
         write!(formatter, "{}{unit}", self.0 / factor)
     }
 }
@@ -145,7 +147,7 @@ impl fmt::Display for Age {
         let milliseconds = u64::try_from(self.0.as_millis()).unwrap_or(u64::MAX);
         let (unit, factor) = AGE_UNITS
             .iter()
-            .find(|(_, factor)| milliseconds >= *factor && milliseconds % factor == 0)
+            .find(|(_, factor)| milliseconds >= *factor && milliseconds.is_multiple_of(*factor))
             .unwrap_or(&("ms", 1));
         write!(formatter, "{}{unit}", milliseconds / factor)
     }

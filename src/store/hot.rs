@@ -122,7 +122,7 @@ impl OpenRows {
 
     /// The rows as a sorted run. Versions of one point with one `_seq` become one row; a version of which every field is
     /// in a newer one is left out; other versions stay side by side.
-    pub(crate) fn to_run(&mut self) -> Result<Run> {
+    pub(crate) fn take_run(&mut self) -> Result<Run> {
         let rows = self.len();
         let columns: Vec<Option<ArrayRef>> =
             self.fields.iter_mut().map(|field| field.as_mut().map(|field| field.column(rows))).collect();

@@ -354,7 +354,7 @@ impl Inner {
         if let Some(run) = &self.open_run {
             return Ok(Arc::clone(run));
         }
-        let run = Arc::new(self.open.to_run()?);
+        let run = Arc::new(self.open.take_run()?);
         self.open_run = Some(Arc::clone(&run));
         Ok(run)
     }

@@ -127,10 +127,13 @@ fn cell(array: &ArrayRef, column_type: ColumnType, row: usize) -> Cell {
 /// Measurement, tags.
 type Series = (String, Vec<(String, String)>);
 
+/// Fields with the sequence of their newest version.
+type Fields = BTreeMap<String, (i64, Cell)>;
+
 /// What a bucket should hold.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Oracle {
-    points: BTreeMap<Series, BTreeMap<i64, BTreeMap<String, (i64, Cell)>>>,
+    points: BTreeMap<Series, BTreeMap<i64, Fields>>,
 }
 
 impl Oracle {

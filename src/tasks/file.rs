@@ -63,8 +63,10 @@ pub async fn scan_when_quiet(directory: &Path) -> Result<Files> {
 /// Errors: a pinned id that is none, as a sentence.
 pub fn task_id(path: &str, text: &str) -> std::result::Result<Name, String> {
     let pins = text.lines().filter_map(|line| line.trim().strip_prefix("//"));
-    let pins = pins.filter_map(|comment| comment.trim().strip_prefix("fluxmill:"));
-    for pin in pins.filter_map(|words| words.trim().strip_prefix("id=")) {
+    let mut pins = pins
+        .filter_map(|comment| comment.trim().strip_prefix("fluxmill:"))
+        .filter_map(|words| words.trim().strip_prefix("id="));
+    if let Some(pin) = pins.next() {
         let id = pin.trim();
         let is_id = id.len() == 16 && id.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
         if !is_id || id.bytes().all(|byte| byte == b'0') {

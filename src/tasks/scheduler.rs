@@ -257,7 +257,7 @@ impl Scheduler {
                 Some((Step::Wait, _)) | None => {}
             }
         }
-        starts.sort_by(|(_, left), (_, right)| left.due_ns.cmp(&right.due_ns));
+        starts.sort_by_key(|(_, start)| start.due_ns);
         (starts, skips)
     }
 

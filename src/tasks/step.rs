@@ -151,7 +151,7 @@ fn is_between_probes(task: &TaskState, now_ns: i64) -> bool {
         return false;
     };
     let doublings = (task.progress.same_failures - super::task_state::QUARANTINE_AFTER).min(10);
-    let wait_ns = (60 * SECOND_NS << doublings).min(LONGEST_PROBE_NS);
+    let wait_ns = ((60 * SECOND_NS) << doublings).min(LONGEST_PROBE_NS);
     now_ns >= last.finished_ns && now_ns < last.finished_ns.saturating_add(wait_ns)
 }
 

@@ -123,7 +123,7 @@ fn make_file(
 fn day_text(day: i64) -> Result<String> {
     let date = i32::try_from(day)
         .ok()
-        .and_then(|days| chrono::NaiveDate::from_epoch_days(days))
+        .and_then(chrono::NaiveDate::from_epoch_days)
         .ok_or_else(|| Error::internal(format!("no date for day {day}")))?;
     Ok(date.format("%Y-%m-%d").to_string())
 }
