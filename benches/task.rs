@@ -111,11 +111,11 @@ async fn fill(store: &Store, bucket: &str, generators: usize, rows: usize) {
                 fields: fields.collect(),
                 time_ns: NOW_NS - HOUR_NS + row as i64 * spread + generator as i64 * (spread / generators as i64 / 2),
             };
-            batch.push(SeqPoint { offset, seq: offset as i64 + 1, point });
+            batch.push(SeqPoint { offset, seq: NOW_NS - HOUR_NS + offset as i64, point });
             offset += 1;
         }
         let rejected = store.apply(bucket, &source, &batch).expect("rows are taken");
-        assert!(rejected.is_empty(), "{rejected:?}");
+        assert!(rejected.is_empty(), "{:?}", rejected.first());
         store.advance(&source, offset);
     }
     store.flush_all().await.expect("a flush");
@@ -137,7 +137,7 @@ fn check(points: &[Point], generators: usize, rows: usize) {
 /// What somebody would write by hand: the last row of each generator by time.
 async fn sql(files: &std::path::Path, generators: usize, rows: usize, rounds: usize) -> Vec<Cost> {
     let context = SessionContext::new();
-    let table = files.to_string_lossy().into_owned();
+    let table = format!("{}/", files.display());
     context.register_parquet("raw", &table, ParquetReadOptions::default()).await.expect("the files");
     let query = "select \"generatorID\", last_value(fuel order by time, time_ns) fuel, \
                  last_value(lat order by time, time_ns) lat, last_value(load order by time, time_ns) load, \
