@@ -12,6 +12,7 @@ mod floors;
 mod functions;
 #[cfg(feature = "mqtt")]
 mod ingest;
+mod grammar;
 mod query;
 mod readme;
 mod support;
