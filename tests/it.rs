@@ -10,9 +10,9 @@ mod diagnostics;
 mod engine;
 mod floors;
 mod functions;
+mod grammar;
 #[cfg(feature = "mqtt")]
 mod ingest;
-mod grammar;
 mod query;
 mod readme;
 mod support;
