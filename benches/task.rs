@@ -60,7 +60,7 @@ async fn figure(generators: usize, rows: usize, rounds: usize) {
     let catalogue = Arc::new(Catalogue::open(&home.path().join("catalogue")).expect("a catalogue"));
     let options = StoreOptions { memory_bytes: 4 << 30, ..StoreOptions::default() };
     let buckets = home.path().join("buckets");
-    let store = Store::open(&buckets, options, catalogue, Arc::clone(&clock)).await.expect("a store");
+    let store = Store::open(home.path(), options, catalogue, Arc::clone(&clock)).await.expect("a store");
     let store = Arc::new(store);
     let raw = store.create_bucket(NewBucket::named("kafka_raw")).expect("a bucket");
     store.create_bucket(NewBucket::named("kafka_downsampled")).expect("a bucket");

@@ -98,8 +98,7 @@ impl Daemon {
             flush_bytes: config.sink.flush_bytes.as_usize(),
             flush_age_ns: config.sink.flush_age.nanoseconds(),
         };
-        let buckets = directory.path.join("buckets");
-        let store = Store::open(&buckets, store_options, Arc::clone(&catalogue), Arc::clone(&clock)).await?;
+        let store = Store::open(&directory.path, store_options, Arc::clone(&catalogue), Arc::clone(&clock)).await?;
         let store = Arc::new(store);
         let arrivals = Arc::new(ArrivalClock::new(Arc::clone(&clock), 0));
         let routes = Arc::new(Routes::new(&config.routes)?);
