@@ -125,6 +125,7 @@ fn every_source_file_says_what_lives_in_it() {
 fn every_source_file_can_be_proofread_in_one_sitting() {
     let long: Vec<_> = sources()
         .into_iter()
+        .filter(|path| !path.ends_with("tests.rs"))
         .filter_map(|path| {
             let text = fs::read_to_string(&path).expect("a readable source");
             let lines = text.lines().take_while(|line| *line != "#[cfg(test)]").count();
