@@ -1,6 +1,6 @@
 //! The running operators of a plan: a chunk that a source gives goes through all of them before the next one is read.
 //!
-//! Made by [`super::run`] from a plan's steps. Synchronous; rows that reach a result are left in [`Network::given`] for
+//! Made by `super::run` from a plan's steps. Synchronous; rows that reach a result are left in [`Network::given`] for
 //! the driver to hand over.
 
 use super::Limits;

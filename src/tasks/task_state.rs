@@ -1,6 +1,6 @@
 //! What is known of one task: its definition, how far its slots are decided, what was asked for, how it fared.
 //!
-//! A fold of the control topic's records, one after the other, in [`TaskState::apply`]: the same records give the same
+//! A fold of the control topic's records, one after the other, in `TaskState::apply`: the same records give the same
 //! state, before and after a restart. Pure.
 
 use std::collections::{BTreeMap, BTreeSet};

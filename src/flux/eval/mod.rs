@@ -1,6 +1,6 @@
 //! The evaluator: a checked file becomes the streams that have to run.
 //!
-//! Called by the engine (whole files) and, through [`Host`], by builtins and operators that call functions. It is pure
+//! Called by the engine (whole files) and, through `Host`, by builtins and operators that call functions. It is pure
 //! but for what the [`World`] does, and bounded: steps, depth of calls and expressions, nesting of values. What a user
 //! writes never makes it panic or run for ever.
 

@@ -1,7 +1,7 @@
 //! Row functions: `fn: (r) => ...` specialised for the columns of a shape and run over whole chunks.
 //!
-//! Called by `filter`, `map` and their like. A function is compiled once per shape ([`compile`]) into nodes whose types
-//! and rates are known; [`eval`] runs them over the columns of a chunk: what depends on the key only once per table, what
+//! Called by `filter`, `map` and their like. A function is compiled once per shape (`compile`) into nodes whose types
+//! and rates are known; `eval` runs them over the columns of a chunk: what depends on the key only once per table, what
 //! depends on nothing once. What has no vector form calls the language's evaluator, row by row. The meaning of every
 //! operator is that of [`crate::flux::scalar`]; a property test compares both ways. `and`, `or` and `if` evaluate their
 //! sides only where they count, so that an error on a side that does not count is none.
