@@ -236,7 +236,8 @@ fn within_second(call: &mut Call<'_>, unit_ns: i64) -> Result<Value> {
     Ok(Value::Int(timeable(call, "t")?.rem_euclid(calendar::SECOND_NS) / unit_ns))
 }
 
-fn moved(call: &mut Call<'_>, from: &str, backwards: bool) -> Result<Value> {
+/// The time of an argument and the duration `d`, one after the other or one before.
+pub(super) fn moved(call: &mut Call<'_>, from: &str, backwards: bool) -> Result<Value> {
     if is_null(call, "d") || is_null(call, from) {
         return Ok(Value::Null);
     }

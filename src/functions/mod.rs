@@ -13,8 +13,10 @@
 
 pub mod arguments;
 pub mod array;
+pub mod boundaries;
 pub mod csv;
 pub mod date;
+pub mod experimental;
 pub mod influxdb;
 pub mod location;
 mod not_yet;
@@ -23,6 +25,7 @@ pub mod system;
 pub mod timezone;
 pub mod types;
 pub mod universe;
+pub mod windows;
 
 use std::sync::{Arc, LazyLock};
 
@@ -42,7 +45,8 @@ pub fn library() -> &'static Arc<Library> {
             timezone::package(),
             types::package(),
         ];
-        let library = Library::new(packages.into_iter().chain(influxdb::packages()))
+        let packages = packages.into_iter().chain(boundaries::packages()).chain(experimental::packages());
+        let library = Library::new(packages.chain(influxdb::packages()))
             .expect("names are unique and signatures read, as the test over the library shows");
         Arc::new(library.with_not_yet(PACKAGES_NOT_YET, FUNCTIONS_NOT_YET))
     });

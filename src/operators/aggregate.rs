@@ -9,7 +9,7 @@ use arrow::array::{Array, ArrayRef};
 use hashbrown::HashMap;
 
 use super::by_shape::ByShape;
-use super::{Operator, Out, Transform};
+use super::{Operator, Out, Transform, WindowFunction};
 use crate::error::{Error, Result};
 use crate::table::scan::StreamProps;
 use crate::table::{Cell, Chunk, ColumnBuilder, ColumnType, ColumnView, Name, Place, Segment, Shape, TableId};
@@ -73,6 +73,10 @@ impl Transform for Aggregate {
         StreamProps { rows_by_time: true, ..input[0] }
     }
 
+    fn by_window(&self) -> Option<WindowFunction> {
+        Some(WindowFunction::Aggregate(self.clone()))
+    }
+
     fn explain(&self) -> String {
         format!("column: {:?}", self.column)
     }
@@ -95,6 +99,14 @@ struct AggregateOperator {
 }
 
 impl Aggregate {
+    /// What tables of a shape become: their key and the value.
+    ///
+    /// # Errors
+    /// FailedPrecondition if the column is missing, in the key or of a type without this aggregate.
+    pub(super) fn gives_shape(&self, shape: &Shape) -> Result<Arc<Shape>> {
+        Ok(self.plan(shape)?.shape)
+    }
+
     fn plan(&self, shape: &Shape) -> Result<Plan> {
         let Some(column) = shape.column(&self.column) else {
             return Err(Error::failed_precondition(format!("column \"{}\" does not exist", self.column)));
@@ -142,7 +154,7 @@ impl Operator for AggregateOperator {
 
 /// What has been seen of a table.
 #[derive(Clone, Copy, Debug, Default)]
-struct State {
+pub(super) struct State {
     rows: u64,
     valid: u64,
     float: f64,
@@ -151,7 +163,7 @@ struct State {
 }
 
 impl State {
-    fn add(&mut self, view: ColumnView<'_>, range: std::ops::Range<usize>) {
+    pub(super) fn add(&mut self, view: ColumnView<'_>, range: std::ops::Range<usize>) {
         self.rows += range.len() as u64;
         match view {
             ColumnView::Float(array) => {
@@ -183,7 +195,7 @@ impl State {
         }
     }
 
-    fn value(self, kind: AggregateKind, value_type: ColumnType) -> Cell<'static> {
+    pub(super) fn value(self, kind: AggregateKind, value_type: ColumnType) -> Cell<'static> {
         match (kind, value_type) {
             (AggregateKind::Count, _) => Cell::Int(i64::try_from(self.rows).unwrap_or(i64::MAX)),
             _ if self.valid == 0 => Cell::Null,

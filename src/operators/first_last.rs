@@ -9,7 +9,7 @@ use std::ops::Range;
 
 use arrow::array::Array;
 
-use super::{Operator, Out, Split, Transform};
+use super::{Operator, Out, Split, Transform, WindowFunction};
 use crate::error::{Error, Result};
 use crate::table::cluster::Cluster;
 use crate::table::gather::{Gather, Stretch};
@@ -69,33 +69,43 @@ impl Transform for FirstLast {
         Some(Split { push, rest: None })
     }
 
+    fn by_window(&self) -> Option<WindowFunction> {
+        Some(WindowFunction::Pick(self.clone()))
+    }
+
     fn explain(&self) -> String {
         format!("column: {:?}", self.column)
     }
 }
 
 /// Finds the rows, and counts the tables that lack the column.
-struct Columns {
-    of: FirstLast,
-    found: bool,
-    lacking: u64,
+pub(super) struct Columns {
+    pub(super) of: FirstLast,
+    pub(super) found: bool,
+    pub(super) lacking: u64,
 }
 
 impl Columns {
     /// What decides within a chunk; `None` if its tables lack the column.
     fn look<'a>(&mut self, chunk: &'a Chunk) -> Option<Look<'a>> {
-        let Some(column) = chunk.shape.column(&self.of.column) else {
-            self.lacking += chunk.segments.iter().filter(|segment| segment.done).count() as u64;
-            return None;
-        };
-        self.found = true;
-        Some(match column.place {
+        let look = self.look_at(chunk);
+        match look {
+            Some(_) => self.found = true,
+            None => self.lacking += chunk.segments.iter().filter(|segment| segment.done).count() as u64,
+        }
+        look
+    }
+
+    /// As [`Columns::look`], without counting the tables.
+    pub(super) fn look_at<'a>(&self, chunk: &'a Chunk) -> Option<Look<'a>> {
+        Some(match chunk.shape.column(&self.of.column)?.place {
             Place::Key(index) => Look::Key(ColumnView::of(&chunk.keys.columns[index as usize])),
             Place::Row(index) => Look::Rows(&chunk.rows[index as usize]),
         })
     }
 
-    fn finish(&self, out: &mut Out) -> Result<()> {
+    /// The input has ended.
+    pub(super) fn finish(&self, out: &mut Out) -> Result<()> {
         let (operator, column) = (self.of.name(), &self.of.column);
         if self.lacking > 0 && !self.found {
             return Err(Error::failed_precondition(format!("no column {column:?} exists")).with_hint(format!(
@@ -110,14 +120,16 @@ impl Columns {
 }
 
 /// The column of a chunk.
-enum Look<'a> {
+pub(super) enum Look<'a> {
+    /// In the key: one value for all rows.
     Key(ColumnView<'a>),
+    /// Among the rows.
     Rows(&'a dyn Array),
 }
 
 impl Look<'_> {
     /// The row among `rows`, if one has a value.
-    fn row(&self, pick: Pick, segment: &Segment, mut rows: Range<usize>) -> Option<usize> {
+    pub(super) fn row(&self, pick: Pick, segment: &Segment, mut rows: Range<usize>) -> Option<usize> {
         match self {
             Look::Key(view) if view.is_null(segment.key_row as usize) => None,
             Look::Rows(array) if array.null_count() > 0 => match pick {

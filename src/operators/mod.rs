@@ -7,12 +7,19 @@ use std::fmt;
 use std::sync::Arc;
 
 pub mod aggregate;
+pub mod align_time;
 mod by_shape;
+mod chain;
 pub mod columns;
+pub mod elapsed;
+pub mod fill;
 pub mod filter;
 pub mod first_last;
 pub mod group;
+pub mod hour_selection;
 mod in_order;
+pub mod integral;
+mod keyed;
 pub mod limit;
 pub mod map;
 pub mod pivot;
@@ -21,15 +28,24 @@ mod rekey;
 pub mod row_program;
 pub mod set;
 pub mod sort;
+pub mod table_fill;
 pub mod tail;
 #[cfg(test)]
 mod testing;
+pub mod time_columns;
+pub mod window;
+pub mod window_aggregate;
 
 pub use aggregate::{Aggregate, AggregateKind};
+pub use align_time::AlignTime;
 pub use columns::{Columns, NameFunction, Renaming, Selection};
+pub use elapsed::Elapsed;
+pub use fill::Fill;
 pub use filter::{Filter, OnEmpty};
 pub use first_last::{FirstLast, Pick};
 pub use group::{Group, GroupMode};
+pub use hour_selection::HourSelection;
+pub use integral::Integral;
 pub use limit::Limit;
 pub use map::Map;
 pub use pivot::Pivot;
@@ -37,7 +53,11 @@ pub use range::Range;
 pub use row_program::RowFunction;
 pub use set::Set;
 pub use sort::Sort;
+pub use table_fill::TableFill;
 pub use tail::Tail;
+pub use time_columns::TimeColumns;
+pub use window::Window;
+pub use window_aggregate::{AggregateWindow, WindowFunction};
 
 use crate::error::Result;
 use crate::table::scan::PushOp;
@@ -99,6 +119,11 @@ pub trait Transform: fmt::Debug + Send + Sync {
     /// leaves the planner with that rest in the operator's place; such an offer can only be the last of its pipeline, as
     /// what follows has to see the rest's rows.
     fn split(&self) -> Option<Split> {
+        None
+    }
+
+    /// What it does to one table, if that makes a single row that `aggregateWindow` can make without tables of windows.
+    fn by_window(&self) -> Option<WindowFunction> {
         None
     }
 

@@ -3,12 +3,14 @@
 //! Spoken by `plan` (offers), `store` (takes) and `exec` (reads). It names no bucket file and no operator's code: a
 //! [`PushOp`] describes the first operators of a pipeline; a store that takes one answers exactly as the operator would.
 
+use std::fmt;
 use std::sync::Arc;
 
 use futures::future::BoxFuture;
 
 use super::{Chunk, Name};
 use crate::error::Result;
+use crate::time::WindowSpec;
 
 /// A time range `[start, stop)` in nanoseconds since the epoch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -26,6 +28,42 @@ pub struct SourceRef {
     pub bucket: Name,
     /// The range; its two values are the `_start` and `_stop` columns.
     pub bounds: Bounds,
+}
+
+/// The windows of a stream: what `every`, `period`, `offset` and `location` say.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Windows {
+    /// `every: inf`: one window, the bounds of the stream, which holds all rows.
+    Whole,
+    /// A window starts each `every`.
+    Family(WindowSpec),
+}
+
+impl Windows {
+    /// Whether every row lies in exactly one window.
+    pub fn is_partition(&self) -> bool {
+        match self {
+            Windows::Whole => true,
+            Windows::Family(spec) => spec.is_partition(),
+        }
+    }
+
+    /// Whether, of two windows, the one that starts later never ends earlier.
+    pub fn ends_ascend(&self) -> bool {
+        match self {
+            Windows::Whole => true,
+            Windows::Family(spec) => spec.is_partition() || spec.period().months == 0,
+        }
+    }
+}
+
+impl fmt::Display for Windows {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Windows::Whole => formatter.write_str("every: inf"),
+            Windows::Family(spec) => spec.fmt(formatter),
+        }
+    }
 }
 
 /// A literal in a predicate.

@@ -10,6 +10,8 @@
 
 mod grid;
 
+use std::fmt;
+
 use super::{Duration, Location, calendar};
 use crate::error::{Error, Result};
 use grid::{BEYOND, Grid};
@@ -40,8 +42,26 @@ impl Window {
 pub struct WindowSpec {
     every: Duration,
     period: Duration,
+    offset: Duration,
     location: Location,
     grid: Grid,
+}
+
+/// The arguments that make it, for people: `every: 5m, offset: 1m`.
+impl fmt::Display for WindowSpec {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "every: {}", self.every)?;
+        if self.period != self.every {
+            write!(formatter, ", period: {}", self.period)?;
+        }
+        if !self.offset.is_zero() {
+            write!(formatter, ", offset: {}", self.offset)?;
+        }
+        if self.location != Location::UTC {
+            write!(formatter, ", location: {}", self.location)?;
+        }
+        Ok(())
+    }
 }
 
 impl WindowSpec {
@@ -68,7 +88,7 @@ impl WindowSpec {
         }
         let zero = offset.exact_add_to(0);
         let zero = zero.ok_or_else(|| Error::invalid(format!("window offset {offset} is out of range")))?;
-        Ok(WindowSpec { every, period, location, grid: Grid::new(every, zero, location) })
+        Ok(WindowSpec { every, period, offset, location, grid: Grid::new(every, zero, location) })
     }
 
     /// Windows without overlap and gap on the grid of `every`: what a task's schedule and `date.truncate` use.

@@ -3,6 +3,8 @@
 //! Called by windows, date functions and schedules. The rules are the zone database's (chrono-tz, compiled in); no file
 //! of the system is read.
 
+use std::fmt;
+
 use chrono::offset::{LocalResult, Offset};
 use chrono::{DateTime, NaiveDateTime, TimeZone};
 use chrono_tz::{GapInfo, Tz};
@@ -22,6 +24,18 @@ pub struct Location {
 impl Default for Location {
     fn default() -> Self {
         Location::UTC
+    }
+}
+
+/// The zone's name, and the offset where there is one: `Europe/Berlin`, `UTC+1h`.
+impl fmt::Display for Location {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(self.zone.name())?;
+        if self.offset_ns != 0 {
+            let sign = if self.offset_ns > 0 { "+" } else { "" };
+            write!(formatter, "{sign}{}", Duration::from_nanoseconds(self.offset_ns))?;
+        }
+        Ok(())
     }
 }
 

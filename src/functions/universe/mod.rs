@@ -3,13 +3,18 @@
 //! Listed in `functions`; a file per function, a file for families with one body.
 
 pub mod aggregate;
+pub mod aggregate_window;
 pub mod columns;
 pub mod contains;
 pub mod convert;
+pub mod elapsed;
+pub mod fill;
 pub mod filter;
 pub mod first_last;
 pub mod from;
 pub mod group;
+pub mod hour_selection;
+pub mod integral;
 pub mod limit;
 pub mod map;
 pub mod now;
@@ -18,8 +23,11 @@ pub mod range;
 pub mod set;
 pub mod sort;
 pub mod table_find;
+pub mod time_columns;
+pub mod timed_moving_average;
 pub mod to;
 pub mod today;
+pub mod window;
 pub mod r#yield;
 
 use crate::flux::Value;
@@ -37,6 +45,7 @@ pub fn package() -> Package {
     Package {
         path: PRELUDE,
         builtins: vec![
+            &aggregate_window::AGGREGATE_WINDOW,
             &convert::BOOL,
             &convert::BYTES,
             &contains::CONTAINS,
@@ -44,6 +53,8 @@ pub fn package() -> Package {
             &columns::DROP,
             &columns::DUPLICATE,
             &convert::DURATION,
+            &elapsed::ELAPSED,
+            &fill::FILL,
             &table_find::FIND_COLUMN,
             &table_find::FIND_RECORD,
             &first_last::FIRST,
@@ -53,7 +64,9 @@ pub fn package() -> Package {
             &table_find::GET_COLUMN,
             &table_find::GET_RECORD,
             &group::GROUP,
+            &hour_selection::HOUR_SELECTION,
             &convert::INT,
+            &integral::INTEGRAL,
             &columns::KEEP,
             &first_last::LAST,
             &contains::LENGTH,
@@ -70,9 +83,14 @@ pub fn package() -> Package {
             &table_find::TABLE_FIND,
             &limit::TAIL,
             &convert::TIME,
+            &time_columns::TIME_SHIFT,
+            &integral::TIME_WEIGHTED_AVG,
+            &timed_moving_average::TIMED_MOVING_AVERAGE,
             &TO,
             &today::TODAY,
+            &time_columns::TRUNCATE_TIME_COLUMN,
             &convert::UINT,
+            &window::WINDOW,
             &r#yield::YIELD,
         ],
         constants: vec![
