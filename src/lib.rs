@@ -16,6 +16,7 @@ pub mod diagnostic;
 pub mod engine;
 pub mod error;
 pub mod exec;
+mod failpoint;
 pub mod flux;
 pub mod functions;
 pub mod ingest;

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 /// The floor of each top-level module, as `src/ARCHITECTURE.md` draws them. Floor 0 is in order: a leaf may use the
 /// leaves before it. Elsewhere modules of one floor do not import each other, but for the pairs in `NEIGHBOURS`.
 const FLOORS: [(u32, &[&str]); 10] = [
-    (0, &["name", "diagnostic", "error", "clock", "time", "telemetry", "config"]),
+    (0, &["name", "diagnostic", "error", "clock", "time", "telemetry", "config", "failpoint"]),
     (1, &["syntax", "point", "table", "catalogue"]),
     (2, &["flux", "store", "commitlog"]),
     (3, &["operators", "plan"]),

@@ -8,6 +8,8 @@ mod commitlog;
 mod crash;
 mod diagnostics;
 mod engine;
+#[cfg(feature = "mqtt")]
+mod failpoints;
 mod floors;
 mod functions;
 mod grammar;
@@ -16,4 +18,6 @@ mod ingest;
 mod query;
 mod readme;
 mod support;
+#[cfg(feature = "mqtt")]
+mod tables;
 mod tasks;

@@ -1,4 +1,4 @@
-//! `/api/v2/buckets`: list, show, create, delete.
+//! `/api/v2/buckets`: list, show, create, change, delete; `/api/fluxmill/buckets`: what files they have.
 //!
 //! The shapes are InfluxDB's, with the key `topics` beside them.
 
@@ -104,22 +104,13 @@ pub(super) async fn create(State(api): Shared, Json(body): Json<NewBody>) -> Api
 }
 
 fn new_bucket(body: &NewBody) -> Result<NewBucket> {
-    if body.name.is_empty() {
-        return Err(Error::invalid("bucket name cannot be empty"));
-    }
-    if body.name.starts_with('_') {
-        return Err(Error::invalid(format!(
-            "bucket name {} is invalid. Buckets may not start with underscore",
-            body.name
-        )));
-    }
-    if body.name.contains('"') {
-        return Err(Error::invalid(format!(
-            "bucket name {} is invalid. Bucket names may not include quotation marks",
-            body.name
-        )));
-    }
-    let seconds = match body.retention_rules.as_slice() {
+    check_name(&body.name)?;
+    Ok(NewBucket { retention_ns: retention_ns(&body.retention_rules)?, ..NewBucket::named(&body.name) })
+}
+
+/// What rules say; none, or one of 0 seconds, keeps rows for ever.
+fn retention_ns(rules: &[RetentionRule]) -> Result<Option<i64>> {
+    let seconds = match rules {
         [] => 0,
         [only] => only.every_seconds,
         _ => return Err(Error::invalid("a bucket has at most one retention rule")),
@@ -127,8 +118,73 @@ fn new_bucket(body: &NewBody) -> Result<NewBucket> {
     if seconds < 0 {
         return Err(Error::invalid("expiration seconds cannot be negative"));
     }
-    let retention_ns = (seconds > 0).then(|| seconds.saturating_mul(NANOSECONDS_PER_SECOND));
-    Ok(NewBucket { retention_ns, ..NewBucket::named(&body.name) })
+    Ok((seconds > 0).then(|| seconds.saturating_mul(NANOSECONDS_PER_SECOND)))
+}
+
+fn check_name(name: &str) -> Result<()> {
+    if name.is_empty() {
+        return Err(Error::invalid("bucket name cannot be empty"));
+    }
+    if name.starts_with('_') {
+        return Err(Error::invalid(format!("bucket name {name} is invalid. Buckets may not start with underscore")));
+    }
+    if name.contains('"') {
+        return Err(Error::invalid(format!(
+            "bucket name {name} is invalid. Bucket names may not include quotation marks"
+        )));
+    }
+    Ok(())
+}
+
+/// What a change may name; what it does not name stays.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct ChangeBody {
+    name: Option<String>,
+    retention_rules: Option<Vec<RetentionRule>>,
+}
+
+pub(super) async fn change(
+    State(api): Shared,
+    Path(id): Path<String>,
+    Json(body): Json<ChangeBody>,
+) -> ApiResult<Json<Value>> {
+    let bucket = of_id(&api, &id)?;
+    if let Some(name) = body.name.as_deref().filter(|name| **name != *bucket.name) {
+        check_name(name)?;
+    }
+    let retention = body.retention_rules.as_deref().map(retention_ns).transpose()?;
+    let changed = api.store.update_bucket(&bucket.id, |bucket| {
+        if let Some(name) = body.name {
+            bucket.name = name.into();
+        }
+        if let Some(retention) = retention {
+            bucket.retention_ns = retention;
+        }
+    })?;
+    Ok(Json(show_bucket(&api, &changed)))
+}
+
+/// What a bucket holds, by its name or id.
+pub(super) async fn stats(State(api): Shared, Path(bucket): Path<String>) -> ApiResult<Json<Value>> {
+    let bucket = api.store.bucket(&bucket)?;
+    let stats = api.store.bucket_stats(&bucket.id).await?;
+    let per_point = (stats.points > 0).then(|| stats.bytes as f64 / stats.points as f64);
+    Ok(Json(json!({
+        "id": &*bucket.id, "name": &*bucket.name, "measurements": stats.measurements, "series": stats.series,
+        "files": stats.files, "rows": stats.rows, "points": stats.points, "bytes": stats.bytes,
+        "bytesPerPoint": per_point, "hotRows": stats.hot_rows,
+    })))
+}
+
+/// Makes one sorted group of files of each day of a bucket.
+pub(super) async fn compact(State(api): Shared, Path(bucket): Path<String>) -> ApiResult<Json<Value>> {
+    let bucket = api.store.bucket(&bucket)?;
+    let done = api.store.compact_bucket(&bucket.id).await?;
+    Ok(Json(json!({
+        "id": &*bucket.id, "name": &*bucket.name, "tables": done.tables, "filesBefore": done.files_before,
+        "filesAfter": done.files_after, "rows": done.rows,
+    })))
 }
 
 pub(super) async fn delete(State(api): Shared, Path(id): Path<String>) -> ApiResult<StatusCode> {

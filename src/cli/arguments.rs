@@ -297,6 +297,16 @@ pub(crate) enum BucketAction {
         /// Its name
         name: String,
     },
+    /// Make one sorted group of files of each day
+    Compact {
+        /// Its name
+        name: String,
+    },
+    /// Files, rows, bytes, bytes per point, rows in memory, series
+    Stats {
+        /// Its name
+        name: String,
+    },
 }
 
 #[cfg(test)]

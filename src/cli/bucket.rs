@@ -1,4 +1,4 @@
-//! `fluxmill bucket`: list, create, delete.
+//! `fluxmill bucket`: list, create, delete, compact, stats.
 //!
 //! Called by `cli`.
 
@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::Outcome;
 use super::arguments::{BucketAction, BucketOptions};
-use super::client::Client;
+use super::client::{Client, escape};
 use super::output::{parse_span, print_columns};
 use crate::error::{Error, Result};
 
@@ -40,6 +40,29 @@ async fn act(client: &Client, action: BucketAction) -> Result<()> {
             };
             client.send(client.request(Method::DELETE, &format!("/api/v2/buckets/{id}"), &[])).await?;
             println!("bucket {name} deleted");
+            Ok(())
+        }
+        BucketAction::Compact { name } => {
+            let path = format!("/api/fluxmill/buckets/{}/compact", escape(&name));
+            let done: Value = client.post(&path, &json!({})).await?;
+            if done["filesBefore"] == 0 {
+                println!("bucket {name} is compact already");
+            } else {
+                println!(
+                    "bucket {name}: {} files became {}, {} rows",
+                    done["filesBefore"], done["filesAfter"], done["rows"]
+                );
+            }
+            Ok(())
+        }
+        BucketAction::Stats { name } => {
+            let stats: Value = client.get(&format!("/api/fluxmill/buckets/{}/stats", escape(&name)), &[]).await?;
+            let per_point = stats["bytesPerPoint"].as_f64().map_or("-".to_string(), |bytes| format!("{bytes:.2}"));
+            let row = ["measurements", "series", "files", "rows", "points", "bytes"].map(|key| stats[key].to_string());
+            let rows = vec![row.into_iter().chain([per_point, stats["hotRows"].to_string()]).collect()];
+            let titles =
+                ["measurements", "series", "files", "rows", "points", "bytes", "bytes per point", "rows in memory"];
+            print_columns(&titles, rows, "")?;
             Ok(())
         }
     }

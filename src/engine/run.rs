@@ -111,7 +111,7 @@ struct ScriptWorld {
 impl ScriptWorld {
     fn new(request: &RunRequest, context: Context) -> ScriptWorld {
         ScriptWorld {
-            world: Arc::clone(&request.world),
+            world: request.world.for_run().unwrap_or_else(|| Arc::clone(&request.world)),
             context,
             max_push_ops: request.max_push_ops,
             outcome: Mutex::new(Outcome::default()),

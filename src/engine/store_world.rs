@@ -10,7 +10,7 @@ use crate::diagnostic::nearest;
 use crate::error::{Error, ErrorKind, Result};
 use crate::name::Name;
 use crate::plan::World;
-use crate::store::Store;
+use crate::store::{Snapshot, Store};
 use crate::table::scan::{PushOp, SourceRef, Taken};
 
 /// The buckets of a store.
@@ -18,12 +18,14 @@ use crate::table::scan::{PushOp, SourceRef, Taken};
 pub struct StoreWorld {
     store: Arc<Store>,
     clock: Arc<dyn Clock>,
+    /// What a run has pinned; a world that is no run's pins for each read.
+    snapshot: Option<Arc<Snapshot>>,
 }
 
 impl StoreWorld {
     /// The buckets of a store, and a clock for `system.time()`.
     pub fn new(store: Arc<Store>, clock: Arc<dyn Clock>) -> StoreWorld {
-        StoreWorld { store, clock }
+        StoreWorld { store, clock, snapshot: None }
     }
 }
 
@@ -40,7 +42,14 @@ impl World for StoreWorld {
     }
 
     fn offer(&self, source: &SourceRef, ops: &[PushOp], max: usize) -> Result<Taken> {
-        self.store.offer(source, ops, max)
+        match &self.snapshot {
+            Some(snapshot) => self.store.offer_at(snapshot, source, ops, max),
+            None => self.store.offer(source, ops, max),
+        }
+    }
+
+    fn for_run(&self) -> Option<Arc<dyn World>> {
+        Some(Arc::new(StoreWorld { snapshot: Some(Arc::default()), ..self.clone() }))
     }
 
     fn secret(&self, _name: &str) -> Option<String> {

@@ -3,6 +3,8 @@
 //! Implemented by `engine` over the store and by tests over points in memory; called by the planner and by builtins
 //! (through the evaluator). It is the only door from the language to a bucket, and nothing behind it is named here.
 
+use std::sync::Arc;
+
 use crate::error::Result;
 use crate::table::Name;
 use crate::table::scan::{PushOp, SourceRef, Taken};
@@ -16,6 +18,11 @@ pub trait World: Send + Sync {
     /// world takes it answers exactly as the operators would. With `max` 0 the scan gives one table per series and field
     /// (flux-semantics 5.1), and that is what a read means.
     fn offer(&self, source: &SourceRef, ops: &[PushOp], max: usize) -> Result<Taken>;
+
+    /// The world for one run: what it reads stands still from the first read on. `None` where it always does.
+    fn for_run(&self) -> Option<Arc<dyn World>> {
+        None
+    }
 
     /// A secret; `None` if there is none of that name.
     fn secret(&self, name: &str) -> Option<String>;

@@ -224,6 +224,11 @@ impl Store {
         matches!(tokio::time::timeout(max_wait, reached).await, Ok(Ok(_)))
     }
 
+    /// The sink begins with a partition again, at an earlier offset: what is applied counts from there.
+    pub fn restart_source(&self, source: &SourcePartition, offset: u64) {
+        self.positions.of(source).send_replace(Some(offset));
+    }
+
     /// Every record below this offset is durable in all tables: where the sink begins again after a restart. `None` until
     /// the sink has begun with the partition.
     pub fn low_water(&self, source: &SourcePartition) -> Option<u64> {

@@ -1,7 +1,9 @@
 //! The columns of a measurement: its tag keys, its fields and their types, in the order in which they first came.
 //!
 //! Kept in the catalogue, so that the first write of a field fixes its type for good; read by every append and every scan.
-//! Columns are only ever added. Nothing here knows rows.
+//! Columns are only ever added; a type changes only where somebody asks for it (`bucket retype`). Nothing here knows rows.
+
+use std::collections::BTreeMap;
 
 use hashbrown::HashMap;
 use serde::{Deserialize, Serialize};
@@ -21,6 +23,15 @@ pub(crate) const MAX_COLUMNS: usize = 4_096;
 pub(crate) struct Field {
     pub(crate) name: Name,
     pub(crate) column_type: ColumnType,
+    /// Types that it had before; their values are converted where nothing is lost.
+    pub(crate) former: Vec<ColumnType>,
+}
+
+impl Field {
+    /// Whether a value of a type may be one of this field.
+    pub(crate) fn takes(&self, found: ColumnType) -> bool {
+        self.column_type == found || self.former.contains(&found)
+    }
 }
 
 /// The columns of a measurement.
@@ -70,10 +81,12 @@ impl Columns {
         let mut new = 0;
         for (name, value) in &point.fields {
             let found = value_type(value);
-            match self.field(name).map(|field| self.fields[field as usize].column_type) {
+            match self.field(name).map(|field| &self.fields[field as usize]) {
                 None => new += 1,
-                Some(expected) if expected == found => {}
-                Some(expected) => return Err(Misfit::Conflict { field: name.clone(), expected, found }),
+                Some(field) if field.takes(found) => {}
+                Some(field) => {
+                    return Err(Misfit::Conflict { field: name.clone(), expected: field.column_type, found });
+                }
             }
         }
         new += point.tags.iter().filter(|(key, _)| self.tag(key).is_none()).count();
@@ -102,18 +115,33 @@ impl Columns {
     pub(crate) fn add_field(&mut self, name: Name, column_type: ColumnType) {
         if self.field(&name).is_none() {
             self.field_places.insert(name.clone(), self.fields.len() as FieldId);
-            self.fields.push(Field { name, column_type });
+            self.fields.push(Field { name, column_type, former: Vec::new() });
         }
+    }
+
+    /// Gives a field another type; values of the one that it had are converted from now on. False if it has it already, or
+    /// if there is no such field.
+    pub(crate) fn retype(&mut self, name: &str, column_type: ColumnType) -> bool {
+        let Some(field) = self.field(name).map(|place| &mut self.fields[place as usize]) else { return false };
+        if field.column_type == column_type {
+            return false;
+        }
+        field.former.retain(|former| *former != column_type);
+        field.former.push(field.column_type);
+        field.column_type = column_type;
+        true
     }
 
     /// Adds what others have and these have not; an error names the first field of which the types differ.
     pub(crate) fn extend(&mut self, others: &Columns) -> Result<(), Misfit> {
         for field in &others.fields {
-            let known = self.field(&field.name).map(|place| self.fields[place as usize].column_type);
-            if let Some(expected) = known
-                && expected != field.column_type
-            {
-                return Err(Misfit::Conflict { field: field.name.clone(), expected, found: field.column_type });
+            let known = self.field(&field.name).map(|place| &self.fields[place as usize]);
+            if let Some(known) = known.filter(|known| !known.takes(field.column_type)) {
+                return Err(Misfit::Conflict {
+                    field: field.name.clone(),
+                    expected: known.column_type,
+                    found: field.column_type,
+                });
             }
             self.add_field(field.name.clone(), field.column_type);
         }
@@ -130,6 +158,15 @@ impl Columns {
                 .iter()
                 .map(|field| (field.name.to_string(), field.column_type.flux_name().to_string()))
                 .collect(),
+            former: self
+                .fields
+                .iter()
+                .filter(|field| !field.former.is_empty())
+                .map(|field| {
+                    let names = field.former.iter().map(|former| former.flux_name().to_string());
+                    (field.name.to_string(), names.collect())
+                })
+                .collect(),
         }
     }
 
@@ -142,6 +179,11 @@ impl Columns {
         for (name, type_name) in &record.fields {
             columns.add_field(name.as_str().into(), field_type(type_name)?);
         }
+        for (name, names) in &record.former {
+            let former = names.iter().map(|name| field_type(name)).collect::<Option<Vec<_>>>()?;
+            let place = columns.field(name)?;
+            columns.fields[place as usize].former = former;
+        }
         Some(columns)
     }
 }
@@ -151,6 +193,9 @@ impl Columns {
 pub(crate) struct ColumnsRecord {
     tags: Vec<String>,
     fields: Vec<(String, String)>,
+    /// The former types of fields that were retyped.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    former: BTreeMap<String, Vec<String>>,
 }
 
 /// The type of the column that holds a value.

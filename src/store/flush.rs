@@ -66,7 +66,7 @@ impl Store {
         self.flush_tables(self.tables(), self.clock.now_ns()).await
     }
 
-    async fn flush_tables(&self, tables: Vec<Arc<Table>>, now_ns: i64) -> Result<FlushReport> {
+    pub(super) async fn flush_tables(&self, tables: Vec<Arc<Table>>, now_ns: i64) -> Result<FlushReport> {
         let flush = |table: Arc<Table>| async move {
             // Read before the rows are taken: all below has been applied, so it is among them.
             let applied: SourcePositions = self.positions.all();

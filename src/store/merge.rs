@@ -70,6 +70,60 @@ pub(crate) fn stand_apart(runs: &[Arc<Run>], parts: &mut [Part]) -> bool {
         && parts.windows(2).all(|pair| pair[0].times(runs).last() < pair[1].times(runs).first())
 }
 
+/// Stretches of one series are merged row by row where at most so many parts overlap one another; more are merged as one.
+const MAX_CUT_PARTS: usize = 16;
+
+/// Cuts the parts of one series, sorted by their first time, where they begin and end to overlap, and gives the stretches
+/// in order: a late row costs a merge around it, not one of the whole series.
+fn for_each_stretch(runs: &[Arc<Run>], parts: &[Part], mut each: impl FnMut(&[Part])) {
+    let last_of = |part: &Part| part.times(runs).last().copied().unwrap_or(i64::MIN);
+    let mut start = 0;
+    while start < parts.len() {
+        let mut end = start + 1;
+        let mut last = last_of(&parts[start]);
+        while end < parts.len() && parts[end].times(runs).first().is_some_and(|first| *first <= last) {
+            last = last.max(last_of(&parts[end]));
+            end += 1;
+        }
+        cut(runs, &parts[start..end], &mut each);
+        start = end;
+    }
+}
+
+/// Cuts parts that overlap one another.
+fn cut(runs: &[Arc<Run>], parts: &[Part], each: &mut impl FnMut(&[Part])) {
+    if !(2..=MAX_CUT_PARTS).contains(&parts.len()) {
+        return each(parts);
+    }
+    // A cut lies before every first time and behind every last one.
+    let mut cuts: Vec<(i64, bool)> = Vec::with_capacity(parts.len() * 2);
+    for part in parts {
+        let times = part.times(runs);
+        cuts.extend(times.first().map(|first| (*first, false)));
+        cuts.extend(times.last().map(|last| (*last, true)));
+    }
+    cuts.sort_unstable();
+    cuts.dedup();
+    let mut rest: Vec<Part> = parts.to_vec();
+    let mut stretch: Vec<Part> = Vec::with_capacity(parts.len());
+    for (time, behind) in cuts {
+        stretch.clear();
+        for part in &mut rest {
+            let before = part.times(runs).partition_point(|own| *own < time || (behind && *own == time)) as u32;
+            if before > 0 {
+                let mut taken = *part;
+                taken.rows.end = taken.rows.start + before;
+                part.rows.start += before;
+                stretch.push(taken);
+            }
+        }
+        rest.retain(|part| part.rows.start < part.rows.end);
+        if !stretch.is_empty() {
+            each(&stretch);
+        }
+    }
+}
+
 fn versions_of(runs: &[Arc<Run>], parts: &[Part]) -> Vec<Version> {
     let mut all = Vec::new();
     for part in parts {
@@ -80,7 +134,8 @@ fn versions_of(runs: &[Arc<Run>], parts: &[Part]) -> Vec<Version> {
             at: RowRef { run: part.run, row },
         }));
     }
-    all.sort_unstable_by_key(Version::order);
+    // Stable, for it is quick where sorted stretches follow each other, as here.
+    all.sort_by_key(Version::order);
     all
 }
 
@@ -93,30 +148,46 @@ impl MergedRows {
     /// Adds the rows of one series for a reader: one row per point.
     pub(crate) fn add_points(&mut self, runs: &[Arc<Run>], parts: &mut [Part]) {
         if stand_apart(runs, parts) {
-            for part in parts.iter() {
-                self.times.extend_from_slice(part.times(runs));
-                self.newest.extend((part.rows.start..part.rows.end).map(|row| RowRef { run: part.run, row }));
-            }
+            parts.iter().for_each(|part| self.add_straight(runs, part));
             return;
         }
-        let all = versions_of(runs, parts);
-        for point in all.chunk_by(|left, right| left.time_ns == right.time_ns) {
-            self.push(point);
-        }
+        for_each_stretch(runs, parts, |stretch| match stretch {
+            [part] if runs[part.run as usize].unique => self.add_straight(runs, part),
+            _ => {
+                let all = versions_of(runs, stretch);
+                for point in all.chunk_by(|left, right| left.time_ns == right.time_ns) {
+                    self.push(point);
+                }
+            }
+        });
+    }
+
+    /// Adds rows of which each stands for its point alone.
+    fn add_straight(&mut self, runs: &[Arc<Run>], part: &Part) {
+        self.times.extend_from_slice(part.times(runs));
+        self.newest.extend((part.rows.start..part.rows.end).map(|row| RowRef { run: part.run, row }));
     }
 
     /// Adds the rows of one series for a run or a file.
     pub(crate) fn add_parts(&mut self, runs: &[Arc<Run>], parts: &mut [Part]) {
         if stand_apart(runs, parts) {
             for part in parts.iter() {
-                let run = &runs[part.run as usize];
-                self.times.extend_from_slice(part.times(runs));
-                self.seqs.extend_from_slice(&run.seq[part.rows.start as usize..part.rows.end as usize]);
-                self.newest.extend((part.rows.start..part.rows.end).map(|row| RowRef { run: part.run, row }));
+                self.add_straight(runs, part);
+                self.add_seqs(runs, part);
             }
             return;
         }
-        self.add_versions(runs, &versions_of(runs, parts));
+        for_each_stretch(runs, parts, |stretch| match stretch {
+            [part] if runs[part.run as usize].unique => {
+                self.add_straight(runs, part);
+                self.add_seqs(runs, part);
+            }
+            _ => self.add_versions(runs, &versions_of(runs, stretch)),
+        });
+    }
+
+    fn add_seqs(&mut self, runs: &[Arc<Run>], part: &Part) {
+        self.seqs.extend_from_slice(&runs[part.run as usize].seq[part.rows.start as usize..part.rows.end as usize]);
     }
 
     /// Adds the versions of one series, in their order: those of one `_seq` as one row, those of which every field is in a
@@ -318,6 +389,29 @@ impl FieldColumns {
             !found
         });
         found
+    }
+
+    /// The first merged row of a range with a value, and the value's place.
+    pub(crate) fn first(&self, merged: &MergedRows, rows: Range<usize>) -> Option<(usize, RowRef)> {
+        let mut found = None;
+        self.for_each(merged, rows, |row, at| {
+            found = at.map(|at| (row, at));
+            found.is_none()
+        });
+        found
+    }
+
+    /// The last merged row of a range with a value, and the value's place.
+    pub(crate) fn last(&self, merged: &MergedRows, rows: Range<usize>) -> Option<(usize, RowRef)> {
+        let several = merged.versions_within(&rows);
+        rows.rev().find_map(|row| {
+            let newest = merged.newest[row];
+            if self.dense || self.has(newest) {
+                return Some((row, newest));
+            }
+            let place = several.binary_search_by_key(&(row as u32), |(row, _)| *row).ok()?;
+            Some((row, several[place].1.iter().copied().find(|at| self.has(*at))?))
+        })
     }
 
     fn has(&self, at: RowRef) -> bool {

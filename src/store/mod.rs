@@ -9,6 +9,7 @@
 mod apply;
 pub mod bucket;
 mod columns;
+mod convert;
 #[cfg(feature = "delta")]
 #[path = "delta/mod.rs"]
 mod files;
@@ -17,8 +18,11 @@ mod files;
 mod files;
 mod flush;
 mod hot;
+mod latest;
+mod maintain;
 mod merge;
 mod predicate;
+mod rebuild;
 mod run;
 pub(crate) mod scan;
 mod series;
@@ -38,6 +42,8 @@ use tokio::sync::Notify;
 pub use self::apply::{MAX_AHEAD_NS, Rejected, SeqPoint, SourcePartition};
 pub use self::bucket::{Bucket, NewBucket};
 pub use self::flush::FlushReport;
+pub use self::maintain::{BucketStats, CompactReport, MaintenanceReport};
+pub use self::scan::Snapshot;
 
 use self::apply::{Positions, columns_key};
 use self::columns::{Columns, ColumnsRecord};
@@ -59,6 +65,8 @@ pub struct StoreOptions {
     pub flush_bytes: usize,
     /// A table whose oldest row in memory is this old is written to files, in nanoseconds.
     pub flush_age_ns: i64,
+    /// Files stay on the disk for so long after they were replaced, in nanoseconds.
+    pub vacuum_after_ns: i64,
 }
 
 /// Tables whose logs are read at once on opening.
@@ -71,6 +79,7 @@ impl Default for StoreOptions {
             flush_rows: 100_000,
             flush_bytes: 64 << 20,
             flush_age_ns: 30 * 1_000_000_000,
+            vacuum_after_ns: 86_400 * 1_000_000_000,
         }
     }
 }
@@ -117,6 +126,11 @@ impl BucketState {
 
     fn retention_ns(&self) -> Option<i64> {
         self.bucket.read().retention_ns
+    }
+
+    /// Rows before this time are no longer kept.
+    fn keep_from_ns(&self, now_ns: i64) -> i64 {
+        self.retention_ns().map_or(i64::MIN, |retention_ns| now_ns.saturating_sub(retention_ns))
     }
 }
 

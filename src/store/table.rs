@@ -4,6 +4,7 @@
 //! Owned by its bucket; appended to by `apply`, read by scans through a pinned [`TableView`], emptied into files by flushes.
 //! Nothing here waits for a disk while the lock is held.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -12,13 +13,16 @@ use parking_lot::Mutex;
 
 use super::apply::{Rejected, SeqPoint, SourcePartition};
 use super::columns::{Columns, FieldId, Misfit, value_type};
+use super::convert::{convert, convert_column};
 use super::files::{FileList, SourcePositions, TableFiles};
 use super::hot::OpenRows;
+use super::latest::Latest;
 use super::run::Run;
 use super::series::{SeriesId, SeriesOrder, SeriesSet, Tags, pairs};
 use crate::error::Result;
 use crate::name::Name;
 use crate::point::{FieldValue, Point};
+use crate::table::ColumnType;
 
 /// The open end of the buffer is sealed at this many rows: sorting it again for each scan stays cheap.
 const SEAL_ROWS: usize = 8_192;
@@ -31,7 +35,6 @@ pub(crate) struct Table {
     inner: Mutex<Inner>,
 }
 
-#[derive(Default)]
 struct Inner {
     columns: Arc<Columns>,
     series: SeriesSet,
@@ -45,6 +48,9 @@ struct Inner {
     /// The newest time in files of each series that this process has written, and of all others.
     stored_until: HashMap<SeriesId, i64>,
     others_stored_until: i64,
+    latest: Latest,
+    /// The newest time of a row that was appended.
+    appended_until: i64,
     in_memory: Load,
     bytes_flushing: usize,
     sources: HashMap<SourcePartition, SourceState>,
@@ -94,6 +100,7 @@ pub(crate) enum Appended {
 }
 
 /// A table as a scan sees it, for as long as it likes.
+#[derive(Clone)]
 pub(crate) struct TableView {
     pub(crate) table: Arc<Table>,
     pub(crate) columns: Arc<Columns>,
@@ -101,6 +108,8 @@ pub(crate) struct TableView {
     pub(crate) runs: Vec<Arc<Run>>,
     /// All rows in files.
     pub(crate) files: Arc<FileList>,
+    /// The newest values, if they were asked for when this was pinned: they go on with the table.
+    pub(crate) latest: Option<Latest>,
 }
 
 /// What a flush writes.
@@ -114,8 +123,7 @@ pub(crate) struct TakenRows {
 impl Table {
     /// A table without rows in memory.
     pub(crate) fn new(measurement: Name, columns: Columns, files: TableFiles) -> Self {
-        let inner = Inner { columns: Arc::new(columns), others_stored_until: i64::MIN, ..Inner::default() };
-        Table { measurement, files, inner: Mutex::new(inner) }
+        Table { measurement, files, inner: Mutex::new(Inner::new(Arc::new(columns))) }
     }
 
     /// The registered columns.
@@ -126,6 +134,51 @@ impl Table {
     /// Replaces the columns by ones that hold all of the earlier ones at their places, and more.
     pub(crate) fn set_columns(&self, columns: Columns) {
         self.inner.lock().columns = Arc::new(columns);
+    }
+
+    /// Gives a field another type: rows in memory are converted now, those in files when they are read. False if there is
+    /// no such field, or if it has the type.
+    pub(crate) fn retype(&self, field: &str, to: ColumnType) -> Result<bool> {
+        let mut inner = self.inner.lock();
+        let inner = &mut *inner;
+        let mut columns = Columns::clone(&inner.columns);
+        let Some(place) = columns.field(field) else { return Ok(false) };
+        let from = columns.fields()[place as usize].column_type;
+        if !columns.retype(field, to) {
+            return Ok(false);
+        }
+        if inner.open.len() > 0 {
+            inner.seal()?;
+        }
+        for run in inner.sealed.iter_mut().chain(&mut inner.flushing) {
+            if let Some(column) = run.column(place as usize) {
+                let mut columns = run.columns.clone();
+                columns[place as usize] = Some(convert_column(column, from, to));
+                let (series, time, seq) = (run.series.clone(), run.time.clone(), run.seq.clone());
+                *run = Arc::new(Run { series, time, seq, columns, unique: run.unique });
+            }
+        }
+        inner.columns = Arc::new(columns);
+        inner.forget_latest();
+        Ok(true)
+    }
+
+    /// Forgets all rows in memory, but not the files; returns the bytes that this frees.
+    pub(crate) fn forget_memory(&self) -> usize {
+        let mut inner = self.inner.lock();
+        let bytes = inner.in_memory.bytes + inner.bytes_flushing;
+        let files = Arc::clone(&inner.files);
+        // Series keep their numbers: files that are read know them.
+        let series = std::mem::take(&mut inner.series);
+        *inner = Inner { files, series, ..Inner::new(Arc::clone(&inner.columns)) };
+        bytes
+    }
+
+    /// From now on rows are taken wherever they stand in the log: a replay is to bring again what was passed over.
+    pub(crate) fn take_all_again(&self) {
+        for state in self.inner.lock().sources.values_mut() {
+            state.durable = 0;
+        }
     }
 
     /// Appends rows of this measurement. `first_index` is the index of `rows[0]` in the caller's batch, for rejections;
@@ -140,7 +193,7 @@ impl Table {
         let mut inner = self.inner.lock();
         let inner = &mut *inner;
         let durable = inner.sources.get(append.source).map_or(0, |state| state.durable);
-        let mut values: Vec<(FieldId, &FieldValue)> = Vec::new();
+        let mut values: Vec<(FieldId, Cow<'_, FieldValue>)> = Vec::new();
         for (index, row) in rows.iter().enumerate() {
             if row.offset < durable {
                 continue;
@@ -173,7 +226,7 @@ impl Table {
     }
 
     /// Pins what a scan sees.
-    pub(crate) fn view(self: &Arc<Self>) -> Result<TableView> {
+    pub(crate) fn view(self: &Arc<Self>, with_latest: bool) -> Result<TableView> {
         let mut inner = self.inner.lock();
         let mut runs = inner.flushing.clone();
         runs.extend_from_slice(&inner.sealed);
@@ -185,6 +238,7 @@ impl Table {
             columns: Arc::clone(&inner.columns),
             runs,
             files: Arc::clone(&inner.files),
+            latest: with_latest.then(|| inner.latest.clone()),
         })
     }
 
@@ -202,6 +256,12 @@ impl Table {
                 inner.series.find_or_add(tags.iter().copied(), || share_keys(&inner.columns, tags.iter().copied()))
             })
             .collect()
+    }
+
+    /// Series with their tags.
+    pub(crate) fn with_tags(&self, series: impl Iterator<Item = SeriesId>) -> Vec<(SeriesId, Box<Tags>)> {
+        let inner = self.inner.lock();
+        series.map(|id| (id, inner.series.tags(id).into())).collect()
     }
 
     /// The least offset of a source of which a row is in memory only.
@@ -279,8 +339,14 @@ impl Table {
         let mut inner = self.inner.lock();
         inner.others_stored_until = files.newest_ns().unwrap_or(i64::MIN);
         inner.files = files;
+        inner.forget_latest();
         inner.stored_until.clear();
         inner.set_durable(positions);
+    }
+
+    /// The same rows in other files, or fewer rows: what maintenance has committed.
+    pub(crate) fn replace_files(&self, files: Arc<FileList>) {
+        self.inner.lock().files = files;
     }
 
     /// The files as they are now.
@@ -292,7 +358,7 @@ impl Table {
     pub(crate) fn forget_rows(&self) -> usize {
         let mut inner = self.inner.lock();
         let bytes = inner.in_memory.bytes + inner.bytes_flushing;
-        *inner = Inner { columns: Arc::clone(&inner.columns), ..Inner::default() };
+        *inner = Inner::new(Arc::clone(&inner.columns));
         bytes
     }
 }
@@ -305,8 +371,29 @@ enum Fit {
 }
 
 impl Inner {
+    fn new(columns: Arc<Columns>) -> Self {
+        Inner {
+            columns,
+            series: SeriesSet::default(),
+            open: OpenRows::default(),
+            open_run: None,
+            sealed: Vec::new(),
+            flushing: Vec::new(),
+            files: Arc::default(),
+            stored_until: HashMap::new(),
+            others_stored_until: i64::MIN,
+            latest: Latest::new(i64::MIN),
+            appended_until: i64::MIN,
+            in_memory: Load::default(),
+            bytes_flushing: 0,
+            sources: HashMap::new(),
+            stamps: Vec::new(),
+            appends: 0,
+        }
+    }
+
     /// Finds the fields of a point; nothing is changed but `values`.
-    fn resolve<'a>(&mut self, point: &'a Point, values: &mut Vec<(FieldId, &'a FieldValue)>) -> Fit {
+    fn resolve<'a>(&mut self, point: &'a Point, values: &mut Vec<(FieldId, Cow<'a, FieldValue>)>) -> Fit {
         values.clear();
         self.appends += 1;
         if self.stamps.len() < self.columns.fields().len() {
@@ -314,10 +401,16 @@ impl Inner {
         }
         for (name, value) in &point.fields {
             let Some(field) = self.columns.field(name) else { return Fit::NeedsColumns };
-            let expected = self.columns.fields()[field as usize].column_type;
-            if expected != value_type(value) {
-                let misfit = Misfit::Conflict { field: name.clone(), expected, found: value_type(value) };
-                return Fit::Not(misfit.to_string());
+            let known = &self.columns.fields()[field as usize];
+            let expected = known.column_type;
+            let mut value = Cow::Borrowed(value);
+            if expected != value_type(&value) {
+                let converted = known.takes(value_type(&value)).then(|| convert(&value, expected)).flatten();
+                let Some(converted) = converted else {
+                    let misfit = Misfit::Conflict { field: name.clone(), expected, found: value_type(&value) };
+                    return Fit::Not(misfit.to_string());
+                };
+                value = Cow::Owned(converted);
             }
             if self.stamps[field as usize] == self.appends {
                 // The field stands twice: the later value counts.
@@ -330,7 +423,7 @@ impl Inner {
     }
 
     /// Adds a row and returns about how many bytes it takes.
-    fn push(&mut self, row: &SeqPoint, values: &[(FieldId, &FieldValue)]) -> usize {
+    fn push(&mut self, row: &SeqPoint, values: &[(FieldId, Cow<'_, FieldValue>)]) -> usize {
         let point = &row.point;
         let columns = &self.columns;
         let known = self.series.len();
@@ -339,15 +432,23 @@ impl Inner {
         if self.series.len() > known {
             bytes += 96 + point.tags.iter().map(|(_, value)| 64 + value.len()).sum::<usize>();
         }
-        for (_, value) in values {
-            bytes += match value {
+        self.appended_until = self.appended_until.max(point.time_ns);
+        for (field, value) in values {
+            self.latest.add(series, *field, point.time_ns, row.seq, value);
+            bytes += match &**value {
                 FieldValue::String(text) => 17 + text.len(),
                 _ => 9,
             };
         }
-        self.open.push(series, point.time_ns, row.seq, values.iter().copied());
+        self.open.push(series, point.time_ns, row.seq, values.iter().map(|(field, value)| (*field, &**value)));
         self.open_run = None;
         bytes
+    }
+
+    /// What was remembered may be otherwise; rows newer than all are remembered again.
+    fn forget_latest(&mut self) {
+        let until = self.others_stored_until.max(self.appended_until);
+        self.latest = Latest::new(if until == i64::MIN { until } else { until.saturating_add(1) });
     }
 
     fn open_run(&mut self) -> Result<Arc<Run>> {

@@ -33,6 +33,11 @@ pub struct Start<'a> {
 impl Daemon {
     /// Starts a daemon on free ports and waits until it is ready.
     pub fn start(start: &Start<'_>) -> Daemon {
+        Self::start_failing(start, None)
+    }
+
+    /// The same, to be killed at the named place (`src/failpoint.rs`).
+    pub fn start_failing(start: &Start<'_>, fail_at: Option<&str>) -> Daemon {
         let began = Instant::now();
         let mut command = Command::new(FLUXMILL);
         command.arg("serve").args(["--http", "127.0.0.1:0", "--mqtt", "127.0.0.1:0"]);
@@ -42,6 +47,9 @@ impl Daemon {
         }
         if let Some(brokers) = start.kafka {
             command.args(["--kafka", brokers]);
+        }
+        if let Some(place) = fail_at {
+            command.env("FLUXMILL_FAIL_AT", place);
         }
         let log = std::fs::File::options()
             .create(true)
@@ -79,6 +87,19 @@ impl Daemon {
     pub fn kill(mut self) {
         self.child.kill().expect("the process can be killed");
         self.child.wait().expect("the process ends");
+    }
+
+    /// Waits until the process has been killed at its armed place; false if it lives on.
+    pub fn is_killed_within(&mut self, time: Duration) -> bool {
+        use std::os::unix::process::ExitStatusExt;
+        let until = Instant::now() + time;
+        loop {
+            match self.child.try_wait().expect("the process can be asked") {
+                Some(status) => return status.signal() == Some(libc::SIGKILL),
+                None if Instant::now() > until => return false,
+                None => std::thread::sleep(Duration::from_millis(10)),
+            }
+        }
     }
 
     /// SIGTERM, and the exit status after a clean end.

@@ -40,6 +40,9 @@ const CONTROL_PREFIX: &str = "_fluxmill.";
 /// How often the store is asked what is due to be written to files.
 const FLUSH_ROUND: Duration = Duration::from_secs(1);
 
+/// How often the store is asked to look after its files.
+const MAINTENANCE_ROUND: Duration = Duration::from_secs(5);
+
 /// How the sink works.
 #[derive(Clone, Debug)]
 pub struct SinkOptions {
@@ -104,6 +107,7 @@ impl Sink {
         let mut tasks = sink.tasks.lock();
         tasks.spawn(Arc::clone(&sink).rounds());
         tasks.spawn(Arc::clone(&sink).flushes());
+        tasks.spawn(Arc::clone(&sink).maintenance());
         tasks.spawn(Arc::clone(&sink).retention());
         drop(tasks);
         Ok(sink)
@@ -235,6 +239,22 @@ impl Sink {
             if let Err(error) = self.shared.store.flush(self.clock.now_ns()).await {
                 tracing::error!(%error, "a flush failed; its rows stay in memory and in the log");
             }
+        }
+    }
+
+    /// Compacts, expires and vacuums files in the background.
+    async fn maintenance(self: Arc<Self>) {
+        let round = async {
+            loop {
+                tokio::time::sleep(MAINTENANCE_ROUND).await;
+                // What failed is told by the store, and is due again in the next round.
+                let _ = self.shared.store.maintain(self.clock.now_ns()).await;
+            }
+        };
+        // A maintenance that is dropped half way leaves files that nothing names.
+        tokio::select! {
+            () = round => {}
+            () = self.shared.stop.cancelled() => {}
         }
     }
 

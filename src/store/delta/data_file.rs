@@ -10,13 +10,18 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::OnceCell;
 
 use super::super::run::SeriesRows;
-use super::names::{TIME, TIME_NS};
+use super::names::{DAY, SEQ, TIME, TIME_NS};
 
 /// How the names of files begin that hold only rows newer than all that their series had in files before, each point once:
 /// nothing in them has to be merged with each other.
 pub(crate) const IN_ORDER: &str = "in-order-";
-/// How the names of the other files begin.
+/// How the names of the other files of flushes begin.
 pub(crate) const LATE: &str = "late-";
+/// How the names of files that compaction made begin, if each point stands in them once.
+pub(crate) const COMPACT: &str = "compact-";
+/// How those begin in which versions of a point stand side by side: one row of them would give a field the arrival of
+/// another.
+pub(crate) const VERSIONS: &str = "versions-";
 
 /// A file of a table.
 #[derive(Debug)]
@@ -29,6 +34,8 @@ pub(crate) struct DataFile {
     pub(crate) rows: u64,
     /// The least and the greatest time in it, in nanoseconds; at least as wide as in truth.
     pub(crate) times: (i64, i64),
+    /// The least and the greatest `_seq` in it; at least as wide as in truth.
+    pub(crate) seqs: (i64, i64),
     /// No point stands in two of its rows.
     pub(crate) in_order: bool,
     /// Every time is a whole number of microseconds.
@@ -54,7 +61,7 @@ impl DataFile {
     pub(crate) fn new(path: String, size: u64, stats: Option<&str>) -> Self {
         let stats: FileStats = stats.and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default();
         let name = path.rsplit('/').next().unwrap_or(&path);
-        let in_order = name.starts_with(IN_ORDER);
+        let in_order = name.starts_with(IN_ORDER) || name.starts_with(COMPACT);
         let micros = |values: &serde_json::Map<String, serde_json::Value>| {
             let text = values.get(TIME)?.as_str()?;
             Some(chrono::DateTime::parse_from_rfc3339(text).ok()?.timestamp_micros())
@@ -64,11 +71,14 @@ impl DataFile {
         let last = micros(&stats.max_values)
             .and_then(|micros| micros.checked_mul(1_000)?.checked_add(999_999))
             .unwrap_or(i64::MAX);
+        let seq = |values: &serde_json::Map<String, serde_json::Value>| values.get(SEQ)?.as_i64();
+        let seqs = (seq(&stats.min_values).unwrap_or(i64::MIN), seq(&stats.max_values).unwrap_or(i64::MAX));
         let most_ns = stats.max_values.get(TIME_NS).and_then(serde_json::Value::as_i64);
         DataFile {
             size,
             rows: stats.num_records,
             times: (first, last),
+            seqs,
             in_order,
             whole_microseconds: most_ns == Some(0),
             footer: OnceCell::new(),
@@ -80,5 +90,17 @@ impl DataFile {
     /// Whether it may have rows with `start_ns <= time < stop_ns`.
     pub(crate) fn may_hold(&self, start_ns: i64, stop_ns: i64) -> bool {
         self.times.0 < stop_ns && self.times.1 >= start_ns
+    }
+
+    /// Its day as the partition names it; empty for a file that others have put elsewhere.
+    pub(crate) fn day(&self) -> &str {
+        let folder = self.path.split('/').next().unwrap_or_default();
+        folder.strip_prefix(DAY).and_then(|rest| rest.strip_prefix('=')).unwrap_or_default()
+    }
+
+    /// Whether compaction made it.
+    pub(crate) fn is_compacted(&self) -> bool {
+        let name = self.path.rsplit('/').next().unwrap_or(&self.path);
+        name.starts_with(COMPACT) || name.starts_with(VERSIONS)
     }
 }

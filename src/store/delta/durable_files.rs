@@ -24,6 +24,8 @@ use object_store::{
     PutMultipartOptions, PutOptions, PutPayload, PutResult, Result, UploadPart,
 };
 
+use crate::failpoint::failpoint;
+
 const NAME: &str = "durable files";
 
 /// A local file system whose writes are synced.
@@ -158,8 +160,11 @@ fn io_error(path: &FilePath, error: io::Error) -> Error {
 fn put(path: &FilePath, temporary: &FilePath, payload: &PutPayload, create: bool) -> io::Result<()> {
     let parent = path.parent().unwrap_or(FilePath::new("/"));
     make_directories(parent)?;
-    let written = write_synced(temporary, payload)
-        .and_then(|()| if create { fs::hard_link(temporary, path) } else { fs::rename(temporary, path) });
+    let written = write_synced(temporary, payload).and_then(|()| {
+        failpoint("put.synced");
+        if create { fs::hard_link(temporary, path) } else { fs::rename(temporary, path) }
+    });
+    failpoint("put.linked");
     if create || written.is_err() {
         // The link stays; the temporary name is of no use any more.
         let _ = fs::remove_file(temporary);
@@ -173,6 +178,7 @@ fn write_synced(path: &FilePath, payload: &PutPayload) -> io::Result<()> {
     for part in payload {
         file.write_all(part)?;
     }
+    failpoint("put.written");
     file.sync_all()
 }
 

@@ -16,35 +16,41 @@ use super::super::table::{Table, TakenRows};
 use super::FileList;
 use super::data_file::DataFile;
 use super::log::{Committed, SourcePositions, TableLog, TableState};
+use super::maintain::MaintenanceContext;
 use super::schema::TableSchema;
-use super::writer::{FlushRows, NewFile, make_files};
+use super::writer::{NewFile, SortedRows, make_files};
 use crate::error::{Error, Result};
+use crate::failpoint::failpoint;
 use crate::table::ColumnType;
 
 /// How often a commit is tried again after others have committed first.
-const MAX_RETRIES: usize = 10;
+pub(super) const MAX_RETRIES: usize = 10;
 
 /// Files that are put at once.
 const PUTS_AT_ONCE: usize = 4;
 
 /// The right to write a table's files.
 pub(crate) struct Writer {
-    log: TableLog,
+    pub(super) log: TableLog,
     /// What the log says, as far as this process knows; `None` before it is read, and after a commit of which it is not
     /// known whether it happened.
-    known: Option<Known>,
+    pub(super) known: Option<Known>,
 }
 
 /// The state of the log after our last commit.
-struct Known {
+pub(super) struct Known {
     /// `None` while there is no table.
     version: Option<u64>,
     schema: TableSchema,
-    positions: SourcePositions,
+    pub(super) positions: SourcePositions,
 }
 
 impl Known {
-    fn next_version(&self) -> u64 {
+    pub(super) fn is_no_table(&self) -> bool {
+        self.version.is_none()
+    }
+
+    pub(super) fn next_version(&self) -> u64 {
         self.version.map_or(0, |version| version + 1)
     }
 }
@@ -77,8 +83,19 @@ impl Writer {
 }
 
 impl Writer {
-    fn known(&self) -> Result<&Known> {
+    pub(super) fn known(&self) -> Result<&Known> {
         self.known.as_ref().ok_or_else(|| Error::internal("the log of the table was not read"))
+    }
+
+    /// A commit of ours is version `version`.
+    pub(super) fn committed(&mut self, version: u64, positions: SourcePositions, schema: Option<TableSchema>) {
+        if let Some(known) = &mut self.known {
+            known.version = Some(version);
+            known.positions = positions;
+            if let Some(schema) = schema {
+                known.schema = schema;
+            }
+        }
     }
 }
 
@@ -88,6 +105,8 @@ impl Table {
     /// Errors: `Unavailable` when the disk refuses (the rows stay in memory, and a later flush writes them), `Conflict` when
     /// another process writes the same rows.
     pub(crate) async fn flush_to_files(&self, applied: &SourcePositions, now_ns: i64) -> Result<TableFlush> {
+        let context = MaintenanceContext { applied: applied.clone(), now_ns, keep_from_ns: i64::MIN, rest: 0.0 };
+        self.rewrite_types(&context).await?;
         let mut writer = self.files.writer.lock().await;
         if self.load().rows == 0 {
             return Ok(TableFlush::default());
@@ -107,9 +126,16 @@ impl Table {
         let schema = self.prepare_schema(writer, &taken.columns, applied).await?;
         let newest = newest_times(&taken);
         let shared = schema.clone();
-        let files = blocking(move || make_files(&sort_for_files(taken, &shared)?, &shared, now_ns / 1_000_000)).await?;
+        let make = move || {
+            let (rows, stored_until) = sort_for_files(taken, &shared)?;
+            make_files(&rows, &stored_until, &shared, now_ns / 1_000_000)
+        };
+        failpoint("flush.taken");
+        let files = blocking(make).await?;
+        failpoint("flush.before-put");
         let rows = files.iter().map(|file| file.file.rows as usize).sum();
         let (adds, added) = self.put(files).await?;
+        failpoint("flush.after-put");
 
         for _ in 0..MAX_RETRIES {
             let known = writer.known()?;
@@ -117,12 +143,14 @@ impl Table {
             let version = known.next_version();
             match writer.log.append(version, adds.clone(), &positions).await {
                 Ok(Committed::Done) => {
+                    failpoint("flush.committed");
                     writer.known =
                         Some(Known { version: Some(version), schema: schema.clone(), positions: positions.clone() });
                     let mut list = FileList { schema, files: self.file_list().files.clone() };
                     list.files.extend(added.iter().cloned());
                     let freed = self.finish_flush(Arc::new(list), &positions, newest.into_iter());
                     writer.log.checkpoint_if_due(version).await;
+                    failpoint("flush.done");
                     return Ok(TableFlush { rows, files: added.len(), freed });
                 }
                 Ok(Committed::VersionTaken) => self.follow_others(writer, applied).await?,
@@ -147,6 +175,9 @@ impl Table {
             let known = writer.known()?;
             let (version, positions) = (known.next_version(), known.positions.clone());
             let mut schema = known.schema.clone();
+            if schema.retyped(columns).1 {
+                return Err(Error::unavailable("a field is being retyped").with_hint("the next flush writes the rows"));
+            }
             if !schema.extend(columns) && version > 0 {
                 return Ok(schema);
             }
@@ -156,6 +187,7 @@ impl Table {
             };
             match committed {
                 Ok(Committed::Done) => {
+                    failpoint("flush.schema-committed");
                     writer.known = Some(Known { version: Some(version), schema: schema.clone(), positions });
                     writer.log.checkpoint_if_due(version).await;
                     return Ok(schema);
@@ -172,7 +204,7 @@ impl Table {
 
     /// Takes over what others have committed: files of other partitions' rows, or of compaction. If one of *our* sources
     /// has moved, another process does our work, and this one is fenced.
-    async fn follow_others(&self, writer: &mut Writer, applied: &SourcePositions) -> Result<()> {
+    pub(super) async fn follow_others(&self, writer: &mut Writer, applied: &SourcePositions) -> Result<()> {
         let expected = writer.known()?.positions.clone();
         let state = writer.load().await?.ok_or_else(|| Error::unavailable("the table has gone"))?;
         if let Some(source) = applied.keys().find(|source| state.positions.get(*source) != expected.get(*source)) {
@@ -188,19 +220,22 @@ impl Table {
     }
 
     /// Takes over what the log says; files that were known keep what was read of them.
-    fn adopt(&self, state: TableState) {
+    pub(super) fn adopt(&self, state: TableState) {
         let earlier = self.file_list();
         let positions = state.positions.clone();
+        let known: hashbrown::HashMap<&str, &Arc<DataFile>> =
+            earlier.files.iter().map(|file| (file.path.as_str(), file)).collect();
         let mut list = FileList::from(state);
         for file in &mut list.files {
-            if let Some(same) = earlier.files.iter().find(|known| known.path == file.path) {
+            if let Some(same) = known.get(file.path.as_str()) {
                 *file = Arc::clone(same);
             }
         }
         self.set_files(Arc::new(list), &positions);
     }
 
-    async fn put(&self, files: Vec<NewFile>) -> Result<(Vec<deltalake::kernel::Add>, Vec<Arc<DataFile>>)> {
+    /// Puts files where the table has them; nothing names them yet.
+    pub(super) async fn put(&self, files: Vec<NewFile>) -> Result<(Vec<deltalake::kernel::Add>, Vec<Arc<DataFile>>)> {
         let reader = &self.files.reader;
         let put = |file: NewFile| async move {
             let path = reader.path(&file.file);
@@ -235,7 +270,7 @@ fn newest_times(taken: &TakenRows) -> Vec<(SeriesId, i64)> {
 
 /// Merges the runs of a flush, series in the order of files: by each tag of the schema in turn, absent ones last, so that
 /// files from before a tag was known are in order too.
-fn sort_for_files(taken: TakenRows, schema: &TableSchema) -> Result<FlushRows> {
+fn sort_for_files(taken: TakenRows, schema: &TableSchema) -> Result<(SortedRows, Vec<i64>)> {
     let TakenRows { columns, runs, mut series } = taken;
     series.sort_by(|left, right| compare_in_files(&left.1, &right.1, schema));
     let types: Vec<Option<ColumnType>> = columns
@@ -247,14 +282,15 @@ fn sort_for_files(taken: TakenRows, schema: &TableSchema) -> Result<FlushRows> {
     let order: Vec<SeriesId> = series.iter().map(|one| one.0).collect();
     let run = consolidate(&runs, &order, &types)?;
     let (tags, stored_until) = series.into_iter().map(|(_, tags, until)| (tags, until)).unzip();
-    Ok(FlushRows { run, tags, stored_until, columns })
+    Ok((SortedRows { run, tags, columns }, stored_until))
 }
 
-fn compare_in_files(left: &Tags, right: &Tags, schema: &TableSchema) -> Ordering {
-    let value = |tags: &Tags, key: &str| tags.iter().find(|(own, _)| &**own == key).map(|(_, value)| value.clone());
+/// The order of series in files.
+pub(super) fn compare_in_files(left: &Tags, right: &Tags, schema: &TableSchema) -> Ordering {
     for tag in &schema.tags {
-        let by_tag = match (value(left, &tag.name), value(right, &tag.name)) {
-            (Some(left), Some(right)) => left.cmp(&right),
+        let value_in = |tags: &Tags| tags.iter().position(|(key, _)| *key == tag.name);
+        let by_tag = match (value_in(left), value_in(right)) {
+            (Some(own), Some(other)) => left[own].1.cmp(&right[other].1),
             (Some(_), None) => Ordering::Less,
             (None, Some(_)) => Ordering::Greater,
             (None, None) => Ordering::Equal,
@@ -267,7 +303,7 @@ fn compare_in_files(left: &Tags, right: &Tags, schema: &TableSchema) -> Ordering
 }
 
 /// Runs work that takes the processor for long away from the runtime's threads.
-async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
+pub(super) async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
     match tokio::task::spawn_blocking(work).await {
         Ok(result) => result,
         Err(error) => Err(Error::internal(format!("writing files: {error}"))),

@@ -8,9 +8,10 @@ use std::sync::Arc;
 
 use deltalake::DeltaTable;
 use deltalake::kernel::transaction::{CommitData, TransactionError};
-use deltalake::kernel::{Action, Add, Protocol, Transaction, new_metadata};
+use deltalake::kernel::{Action, Add, Protocol, Remove, Transaction, new_metadata};
 use deltalake::logstore::{CommitOrBytes, LogStoreRef, StorageConfig, default_logstore};
 use deltalake::protocol::{DeltaOperation, SaveMode};
+use futures::TryStreamExt;
 use object_store::ObjectStore;
 use object_store::path::Path;
 use object_store::prefix::PrefixStore;
@@ -23,6 +24,9 @@ use crate::store::apply::SourcePartition;
 
 /// How the ids of our transactions begin.
 const APP_ID: &str = "fm:";
+
+/// Under which name a commit carries the id of its operation.
+const OPERATION_ID: &str = "fluxmillOperation";
 
 /// Commits between checkpoints.
 const CHECKPOINT_EVERY: u64 = 100;
@@ -42,6 +46,19 @@ pub(crate) struct TableState {
     pub(crate) schema: TableSchema,
     pub(crate) files: Vec<Arc<DataFile>>,
     pub(crate) positions: SourcePositions,
+}
+
+/// What a commit of maintenance does to the files.
+#[derive(Clone, Debug)]
+pub(crate) struct Replacement {
+    /// New files.
+    pub(crate) adds: Vec<Add>,
+    /// Files that are no longer part of the table.
+    pub(crate) removes: Vec<Remove>,
+    /// What it is called in the log.
+    pub(crate) operation: DeltaOperation,
+    /// Another schema, where all files are replaced by ones that have it.
+    pub(crate) schema: Option<TableSchema>,
 }
 
 /// What became of a commit.
@@ -128,11 +145,7 @@ impl TableLog {
         schema: &TableSchema,
         positions: &SourcePositions,
     ) -> Result<Committed> {
-        let mut table = DeltaTable::new(Arc::clone(&self.store));
-        table.load().await.map_err(delta_error)?;
-        let current = table.snapshot().map_err(delta_error)?.metadata().clone();
-        let changed = deltalake::kernel::MetadataExt::with_schema(current, &schema.to_delta()?)
-            .map_err(|error| Error::internal(error.to_string()))?;
+        let changed = self.metadata_with(schema).await?;
         let fields = schema.to_delta()?.fields().cloned().collect();
         self.write(version, vec![Action::Metadata(changed)], DeltaOperation::AddColumn { fields }, positions).await
     }
@@ -147,6 +160,44 @@ impl TableLog {
         self.write(version, files.into_iter().map(Action::Add).collect(), operation, positions).await
     }
 
+    /// Replaces files by others; the positions are those that the table has already, but where it begins anew.
+    pub(crate) async fn replace(
+        &self,
+        version: u64,
+        replacement: &Replacement,
+        positions: &SourcePositions,
+    ) -> Result<Committed> {
+        let mut actions = Vec::new();
+        if let Some(schema) = &replacement.schema {
+            actions.push(Action::Metadata(self.metadata_with(schema).await?));
+        }
+        actions.extend(replacement.removes.iter().cloned().map(Action::Remove));
+        actions.extend(replacement.adds.iter().cloned().map(Action::Add));
+        self.write(version, actions, replacement.operation.clone(), positions).await
+    }
+
+    /// The current metadata with another schema.
+    async fn metadata_with(&self, schema: &TableSchema) -> Result<deltalake::kernel::Metadata> {
+        let mut table = DeltaTable::new(Arc::clone(&self.store));
+        table.load().await.map_err(delta_error)?;
+        let current = table.snapshot().map_err(delta_error)?.metadata().clone();
+        deltalake::kernel::MetadataExt::with_schema(current, &schema.to_delta()?)
+            .map_err(|error| Error::internal(error.to_string()))
+    }
+
+    /// The files that the log remembers as removed, with the time of that in milliseconds since the epoch.
+    pub(crate) async fn removed(&self) -> Result<HashMap<String, i64>> {
+        let mut table = DeltaTable::new(Arc::clone(&self.store));
+        table.load().await.map_err(delta_error)?;
+        let snapshot = table.snapshot().map_err(delta_error)?;
+        let tombstones = snapshot.all_tombstones(&*self.store);
+        tombstones
+            .map_ok(|removed| (removed.path().into_owned(), removed.deletion_timestamp().unwrap_or(i64::MAX)))
+            .try_collect()
+            .await
+            .map_err(delta_error)
+    }
+
     async fn write(
         &self,
         version: u64,
@@ -158,14 +209,28 @@ impl TableLog {
             .iter()
             .map(|(source, offset)| Transaction::new(app_id(source), i64::try_from(*offset).unwrap_or(i64::MAX)))
             .collect();
-        let data = CommitData::new(actions, operation, HashMap::new(), transactions);
+        let id = uuid::Uuid::new_v4();
+        let named = HashMap::from([(OPERATION_ID.to_string(), id.to_string().into())]);
+        let data = CommitData::new(actions, operation, named, transactions);
         let bytes = data.get_bytes().map_err(|error| Error::internal(error.to_string()))?;
-        let id = uuid::Uuid::nil();
         match self.store.write_commit_entry(version, CommitOrBytes::LogBytes(bytes), id).await {
             Ok(()) => Ok(Committed::Done),
+            // A store that tries again by itself may find its own first try.
+            Err(TransactionError::VersionAlreadyExists(_)) if self.is_ours(version, id).await? => Ok(Committed::Done),
             Err(TransactionError::VersionAlreadyExists(_)) => Ok(Committed::VersionTaken),
             Err(error) => Err(Error::unavailable(format!("committing version {version}: {error}"))),
         }
+    }
+
+    async fn is_ours(&self, version: u64, id: uuid::Uuid) -> Result<bool> {
+        let entry = self.store.read_commit_entry(version).await.map_err(delta_error)?.unwrap_or_default();
+        let text = std::str::from_utf8(&entry).unwrap_or_default();
+        Ok(text.lines().filter_map(|line| serde_json::from_str::<Action>(line).ok()).any(|action| match action {
+            Action::CommitInfo(info) => {
+                info.info.get(OPERATION_ID).and_then(|own| own.as_str()) == Some(id.to_string().as_str())
+            }
+            _ => false,
+        }))
     }
 
     /// Writes a checkpoint if `version` is due for one, and drops log files that it makes needless. The table is whole

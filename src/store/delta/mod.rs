@@ -3,13 +3,19 @@
 //! Used by `store` alone, with the feature `delta`. The layout is fixed by `src/ARCHITECTURE.md`; others (Spark, DuckDB,
 //! Polars) read the tables as they are. A file, once committed, is never changed.
 
+mod choose;
+mod compact;
 mod data_file;
 mod durable_files;
 mod flush;
 mod log;
+mod maintain;
 mod names;
 mod reader;
+mod retype;
 mod schema;
+mod statistics;
+mod vacuum;
 mod view;
 mod writer;
 
@@ -24,6 +30,8 @@ pub(crate) use self::durable_files::DurableFiles;
 use self::flush::Writer;
 pub(crate) use self::log::SourcePositions;
 use self::log::{TableLog, TableState};
+use self::maintain::Maintainer;
+pub(crate) use self::maintain::{MaintenanceContext, TableMaintenance};
 use self::names::directory_name;
 use self::reader::FileReader;
 use self::schema::TableSchema;
@@ -57,7 +65,8 @@ impl FileStore {
         let root = Path::from_absolute_path(&directory).map_err(|error| Error::internal(error.to_string()))?;
         let log = TableLog::new(Arc::clone(&self.files), &directory)?;
         let reader = FileReader { store: Arc::clone(&self.files), root };
-        Ok(TableFiles { writer: tokio::sync::Mutex::new(Writer::new(log)), reader })
+        let writer = tokio::sync::Mutex::new(Writer::new(log));
+        Ok(TableFiles { writer, maintainer: tokio::sync::Mutex::default(), reader })
     }
 
     /// Removes the files of a bucket that is deleted. What cannot be removed stays, and nothing names it.
@@ -77,7 +86,10 @@ impl FileStore {
 
 /// The files of one table: who writes them, and how they are read.
 pub(crate) struct TableFiles {
+    /// Held for a commit, by flushes also while they write.
     writer: tokio::sync::Mutex<Writer>,
+    /// Held by whoever replaces or removes files, before the writer's.
+    maintainer: tokio::sync::Mutex<Maintainer>,
     reader: FileReader,
 }
 
@@ -122,8 +134,12 @@ impl Table {
         columns.extend(&state.schema.columns()).map_err(|misfit| {
             Error::failed_precondition(format!("the files of measurement {}: {misfit}", self.measurement))
         })?;
+        let mut positions = state.positions.clone();
+        if state.schema.retyped(&columns).1 {
+            // A field was retyped and the files are not yet written again: the replay is to bring everything.
+            positions.clear();
+        }
         self.set_columns(columns);
-        let positions = state.positions.clone();
         self.set_files(Arc::new(state.into()), &positions);
         Ok(())
     }

@@ -22,6 +22,8 @@ use parquet::arrow::{ParquetRecordBatchStreamBuilder, ProjectionMask};
 use parquet::errors::ParquetError;
 use parquet::file::metadata::{PageIndexPolicy, ParquetMetaData, ParquetMetaDataReader};
 
+use super::super::columns::{Columns, FieldId};
+use super::super::convert::convert_column;
 use super::super::run::{Run, SeriesRows};
 use super::super::series::SeriesId;
 use super::data_file::DataFile;
@@ -52,6 +54,28 @@ pub(crate) struct FileRows {
     selected: Vec<Range<usize>>,
     /// Without columns and without `_seq`.
     pub(crate) run: Run,
+}
+
+/// A field whose column is wanted.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct FieldToRead {
+    /// Its place in the schema of the files.
+    pub(crate) in_schema: usize,
+    /// Its place among the registered fields.
+    pub(crate) id: FieldId,
+}
+
+impl FieldToRead {
+    /// The fields that files may have a column of.
+    pub(crate) fn of(fields: impl Iterator<Item = FieldId>, columns: &Columns, schema: &TableSchema) -> Vec<Self> {
+        let places: hashbrown::HashMap<&Name, usize> =
+            schema.fields.iter().enumerate().map(|(place, column)| (&column.name, place)).collect();
+        let place = |id: FieldId| {
+            let in_schema = *places.get(&columns.fields()[id as usize].name)?;
+            Some(FieldToRead { in_schema, id })
+        };
+        fields.filter_map(place).collect()
+    }
 }
 
 impl FileReader {
@@ -148,38 +172,58 @@ impl FileReader {
         Ok((!selected.is_empty()).then(|| FileRows { file: Arc::clone(file), selected, run }))
     }
 
-    /// Reads the fields of wanted rows, and their `_seq` if it is needed. `fields` are places in the schema with the place
-    /// in the run's columns; `places` is how many of those there are.
+    /// Reads the fields of wanted rows, and their `_seq` if it is needed; the run has a place for each of `columns`.
     pub(crate) async fn read(
         &self,
         rows: FileRows,
         schema: &TableSchema,
-        fields: &[(usize, usize)],
-        places: usize,
+        fields: &[FieldToRead],
+        columns: &Columns,
         with_seq: bool,
     ) -> Result<Run> {
         let FileRows { file, selected, mut run } = rows;
-        let mut names: Vec<&str> = fields.iter().map(|(field, _)| schema.fields[*field].physical.as_str()).collect();
+        let places = columns.fields().len();
+        let mut names: Vec<&str> =
+            fields.iter().map(|field| schema.fields[field.in_schema].physical.as_str()).collect();
         if with_seq {
             names.push(SEQ);
         }
         let all = selected.iter().map(Range::len).sum::<usize>() as u64 == file.rows;
-        let (_, mut columns) = self.columns(&file, &names, (!all).then_some(&selected)).await?;
+        let (_, mut read) = self.columns(&file, &names, (!all).then_some(&selected)).await?;
         if with_seq {
-            let seq = columns.pop().flatten().ok_or_else(|| damaged(&file, "it has no column _seq"))?;
+            let seq = read.pop().flatten().ok_or_else(|| damaged(&file, "it has no column _seq"))?;
             let seq = seq.as_primitive_opt::<Int64Type>().ok_or_else(|| damaged(&file, "_seq is no integer"))?;
             run.seq = seq.values().to_vec();
         }
         run.columns = vec![None; places];
-        for ((field, place), column) in fields.iter().zip(columns) {
+        for (field, column) in fields.iter().zip(read) {
             // A column of nulls alone is as good as none, and says so cheaply.
-            if let (Some(column), Some(field_type)) = (column, schema.fields[*field].field_type)
+            if let (Some(column), Some(field_type)) = (column, schema.fields[field.in_schema].field_type)
                 && column.null_count() < column.len()
             {
-                run.columns[*place] = Some(from_file(&file, column, field_type)?);
+                let column = from_file(&file, column, field_type)?;
+                let registered = columns.fields()[field.id as usize].column_type;
+                run.columns[field.id as usize] = Some(match registered == field_type {
+                    true => column,
+                    false => convert_column(&column, field_type, registered),
+                });
             }
         }
         Ok(run)
+    }
+
+    /// How many field values a file has, by its footer.
+    pub(crate) async fn values(&self, file: &Arc<DataFile>, schema: &TableSchema) -> Result<u64> {
+        let footer = self.footer(file).await?;
+        let fields: hashbrown::HashSet<&str> = schema.fields.iter().map(|field| field.physical.as_str()).collect();
+        let mut values = 0;
+        for column in footer.metadata().row_groups().iter().flat_map(|group| group.columns()) {
+            if fields.contains(column.column_descr().name()) {
+                let nulls = column.statistics().and_then(|statistics| statistics.null_count_opt()).unwrap_or(0);
+                values += u64::try_from(column.num_values()).unwrap_or(0).saturating_sub(nulls);
+            }
+        }
+        Ok(values)
     }
 
     /// Times in nanoseconds of some rows, or of all.

@@ -56,6 +56,18 @@ impl TableSchema {
         self.tags.len() + self.fields.len() > before
     }
 
+    /// The same with the registered types, and whether that is another one.
+    pub(crate) fn retyped(&self, columns: &Columns) -> (TableSchema, bool) {
+        let mut schema = self.clone();
+        for column in &mut schema.fields {
+            if let Some(field) = columns.field(&column.name) {
+                column.field_type = Some(columns.fields()[field as usize].column_type);
+            }
+        }
+        let differs = schema != *self;
+        (schema, differs)
+    }
+
     fn is_taken(&self, lower_case: &str) -> bool {
         self.tags.iter().chain(&self.fields).any(|column| column.physical.eq_ignore_ascii_case(lower_case))
     }

@@ -14,10 +14,12 @@ use tempfile::TempDir;
 
 use super::super::scan::tests::points;
 use super::super::testing::{Cell, Oracle, PlainTable, START, always, open_store, partition, read_all, row};
-use super::super::{FlushReport, NewBucket, SeqPoint, SourcePartition, Store, StoreOptions};
-use super::{DurableFiles, FileStore};
+use super::super::{
+    CompactReport, FlushReport, MaintenanceReport, NewBucket, SeqPoint, SourcePartition, Store, StoreOptions,
+};
+use super::{DurableFiles, FileStore, MaintenanceContext};
 use crate::catalogue::Catalogue;
-use crate::clock::ManualClock;
+use crate::clock::{Clock, ManualClock};
 use crate::error::ErrorKind;
 use crate::point::FieldValue::{self, Float, Int, UInt};
 use crate::table::scan::{Bounds, PushOp, SourceRef};
@@ -68,6 +70,26 @@ impl Bench {
     async fn read(&self, bounds: Bounds, ops: &[PushOp]) -> Vec<PlainTable> {
         let source = SourceRef { bucket: self.bucket.clone(), bounds };
         read_all(self.store().offer(&source, ops, usize::MAX).unwrap()).await
+    }
+
+    fn context(&self) -> MaintenanceContext {
+        let applied = self.store().positions.all();
+        MaintenanceContext { applied, now_ns: self.clock.now_ns(), keep_from_ns: i64::MIN, rest: 0.0 }
+    }
+
+    /// Compacts those files of one day that a number says.
+    async fn compact_some(&self, choice: u64) {
+        for table in self.store().tables() {
+            let list = table.file_list();
+            let Some(first) = list.files.get(choice as usize % list.files.len().max(1)) else { continue };
+            let of_day = list.files.iter().filter(|file| file.day() == first.day());
+            let inputs: Vec<_> =
+                of_day.enumerate().filter(|(at, _)| choice >> (at % 32) & 1 == 1).map(|it| it.1.clone()).collect();
+            if !inputs.is_empty() {
+                let mut maintainer = table.files.maintainer.lock().await;
+                table.compact(&mut maintainer, &list, inputs, &self.context()).await.unwrap();
+            }
+        }
     }
 
     fn table_directory(&self, measurement: &str) -> PathBuf {
@@ -552,11 +574,188 @@ async fn one_write_fails(write: usize, fault: Fault, killed: bool) -> bool {
     bench.disk.has_failed()
 }
 
+/// Compaction merges what flushes left apart, drops what newer versions hide, and keeps what a version in between could
+/// still need.
+#[tokio::test(flavor = "multi_thread")]
+async fn compaction_makes_one_sorted_file_of_a_day() {
+    let mut bench = Bench::new().await;
+    let source = partition("b", 0);
+    let mut oracle = Oracle::default();
+    let mut offset = 0;
+    for round in 0..5i64 {
+        let rows: Vec<SeqPoint> = (0..6i64)
+            .map(|i| {
+                let host = ["b", "a", "c"][(i % 3) as usize];
+                let field = if i < 3 { "x" } else { "y" };
+                offset += 1;
+                // Every second round says the same times again.
+                let time = START + (round / 2) * 10 + i;
+                row(offset - 1, START + offset as i64, "m", &[("host", host)], &[(field, Int(offset as i64))], time)
+            })
+            .collect();
+        rows.iter().for_each(|row| oracle.add(row));
+        bench.apply(&source, &rows);
+        bench.store().flush_all().await.unwrap();
+    }
+    let expected = oracle.long(always(), |_, _, _, _| true);
+    let report = bench.store().compact_bucket(&bench.bucket).await.unwrap();
+    assert_eq!((report.tables, report.files_before, report.files_after, report.rows), (1, 5, 1, 18));
+    assert_eq!(bench.read(always(), &[]).await, expected);
+    let again = bench.store().compact_bucket(&bench.bucket).await.unwrap();
+    assert_eq!(again, CompactReport::default(), "a sorted day is left alone");
+    let stats = bench.store().bucket_stats(&bench.bucket).await.unwrap();
+    assert_eq!((stats.files, stats.rows, stats.points, stats.series, stats.hot_rows), (1, 18, 18, 3, 0));
+    bench.reopen().await;
+    assert_eq!(bench.read(always(), &[]).await, expected);
+    // Rows go on, and what is compacted has the positions still.
+    bench.apply(&source, &[row(3, START, "m", &[("host", "a")], &[("x", Int(-1))], START)]);
+    assert_eq!(bench.store().flush_all().await.unwrap().rows, 0, "a replay adds nothing");
+}
+
+/// The background loop compacts small files when they are many, and what it replaces leaves the disk a day later, but for
+/// what a scan has pinned.
+#[tokio::test(flavor = "multi_thread")]
+async fn replaced_files_stay_a_day_and_while_they_are_pinned() {
+    const DAY_NS: i64 = 86_400_000_000_000;
+    let bench = Bench::new().await;
+    let source = partition("b", 0);
+    let files = || files_below(&bench.table_directory("m"), ".parquet").len();
+    for i in 0..16u64 {
+        assert_eq!(bench.store().maintain(bench.clock.now_ns()).await.unwrap(), MaintenanceReport::default());
+        bench.apply(&source, &[row(i, START + i as i64, "m", &[], &[("x", Int(i as i64))], START + i as i64)]);
+        bench.store().flush_all().await.unwrap();
+    }
+    let expected: Vec<Cell> = (0..16).map(Cell::Int).collect();
+    let pinned = bench.store().offer(&SourceRef { bucket: bench.bucket.clone(), bounds: always() }, &[], 0).unwrap();
+    let done = bench.store().maintain(bench.clock.now_ns()).await.unwrap();
+    assert_eq!(done, MaintenanceReport { compacted: 16, written: 1, ..MaintenanceReport::default() });
+    assert_eq!(values(&bench.read(always(), &[]).await), expected);
+    assert_eq!(files(), 17);
+    let later = bench.clock.advance(DAY_NS - 1);
+    assert_eq!(bench.store().maintain(later).await.unwrap().vacuumed, 0);
+    let later = bench.clock.advance(2 * 3_600_000_000_000);
+    assert_eq!(bench.store().maintain(later).await.unwrap().vacuumed, 0, "a scan has them");
+    assert_eq!(values(&read_all(pinned).await), expected);
+    let later = bench.clock.advance(2 * 3_600_000_000_000);
+    assert_eq!(bench.store().maintain(later).await.unwrap().vacuumed, 16);
+    assert_eq!(files(), 1);
+    assert_eq!(values(&bench.read(always(), &[]).await), expected);
+}
+
+/// What a crash left before it was named goes too, and files that a restart knows from the log only.
+#[tokio::test(flavor = "multi_thread")]
+async fn vacuum_finds_what_a_crash_left() {
+    let mut bench = Bench::new().await;
+    let source = partition("b", 0);
+    for i in 0..2u64 {
+        bench.apply(&source, &[row(i, START + i as i64, "m", &[], &[("x", Int(i as i64))], START + i as i64)]);
+        bench.store().flush_all().await.unwrap();
+    }
+    bench.store().compact_bucket(&bench.bucket).await.unwrap();
+    let file = files_below(&bench.table_directory("m"), ".parquet").remove(0);
+    std::fs::copy(&file, file.with_file_name("in-order-0123.parquet")).unwrap();
+    std::fs::copy(&file, bench.table_directory("m").join("notes.txt")).unwrap();
+    bench.reopen().await;
+    assert_eq!(bench.store().maintain(bench.clock.now_ns()).await.unwrap().vacuumed, 0);
+    // The stray file is as old as the disk says.
+    let far = 40 * 365 * 86_400_000_000_000;
+    assert_eq!(bench.store().maintain(bench.clock.advance(far)).await.unwrap().vacuumed, 3);
+    assert_eq!(files_below(&bench.table_directory("m"), ".parquet").len(), 1);
+    assert_eq!(values(&bench.read(always(), &[]).await), [0, 1].map(Cell::Int));
+}
+
+/// Rows older than the bucket keeps are not read, and files of such rows alone are dropped.
+#[tokio::test(flavor = "multi_thread")]
+async fn retention_hides_rows_and_drops_files() {
+    const HOUR_NS: i64 = 3_600_000_000_000;
+    let mut bench = Bench::new().await;
+    let source = partition("b", 0);
+    let keep = |retention_ns| move |bucket: &mut super::super::Bucket| bucket.retention_ns = Some(retention_ns);
+    bench.store().update_bucket(&bench.bucket, keep(2 * HOUR_NS)).unwrap();
+    let rows: Vec<SeqPoint> = (0..4i64)
+        .map(|i| row(i as u64, START + i, "m", &[], &[("x", Int(i))], START - HOUR_NS + i * HOUR_NS / 2))
+        .collect();
+    bench.apply(&source, &rows[..2]);
+    bench.store().flush_all().await.unwrap();
+    bench.apply(&source, &rows[2..]);
+    bench.store().flush_all().await.unwrap();
+    let tables = bench.read(always(), &[]).await;
+    assert_eq!(values(&tables), [0, 1, 2, 3].map(Cell::Int));
+
+    // The first row is an hour old; it goes when it is more than two hours old.
+    let now = bench.clock.advance(HOUR_NS);
+    assert_eq!(values(&bench.read(always(), &[]).await), [0, 1, 2, 3].map(Cell::Int));
+    bench.clock.advance(1);
+    let tables = bench.read(always(), &[]).await;
+    assert_eq!(values(&tables), [1, 2, 3].map(Cell::Int));
+    assert_eq!(tables[0].rows[0][0], Cell::Time(0), "_start is what was asked for");
+    assert_eq!(bench.store().maintain(now + 1).await.unwrap().expired, 0, "a file with a row that is kept stays");
+    let now = bench.clock.advance(HOUR_NS);
+    assert_eq!(bench.store().maintain(now).await.unwrap().expired, 1);
+    assert_eq!(values(&bench.read(always(), &[]).await), [3].map(Cell::Int));
+    // A row that is too old and shares a file with others goes when the file is compacted.
+    assert_eq!(bench.store().bucket_stats(&bench.bucket).await.unwrap().rows, 2);
+    assert_eq!(bench.store().compact_bucket(&bench.bucket).await.unwrap().rows, 1);
+    bench.reopen().await;
+    assert_eq!(values(&bench.read(always(), &[]).await), [3].map(Cell::Int));
+}
+
+/// Last rows of live series come from memory: no file is opened for them.
+#[tokio::test(flavor = "multi_thread")]
+async fn last_rows_are_remembered() {
+    let mut bench = Bench::new().await;
+    let source = partition("b", 0);
+    let point = |offset: u64, host: &str, field: &str, time: i64| {
+        row(offset, START + offset as i64, "m", &[("host", host)], &[(field, Int(offset as i64))], START + time)
+    };
+    let last = [PushOp::Last("_value".into())];
+    bench.apply(&source, &[point(0, "a", "x", 1), point(1, "a", "y", 2), point(2, "b", "x", 3), point(3, "b", "x", 2)]);
+    bench.store().flush_all().await.unwrap();
+    let file = files_below(&bench.table_directory("m"), ".parquet").remove(0);
+    let elsewhere = bench.directory.path().join("elsewhere");
+    std::fs::rename(&file, &elsewhere).unwrap();
+    assert_eq!(values(&bench.read(always(), &last).await), [0, 2, 1].map(Cell::Int));
+    let later = Bounds { start_ns: START + 3, stop_ns: i64::MAX };
+    assert_eq!(values(&bench.read(later, &last).await), [Cell::Int(2)]);
+    std::fs::rename(&elsewhere, &file).unwrap();
+    // What lies before the last value is read.
+    let earlier = Bounds { start_ns: START, stop_ns: START + 3 };
+    assert_eq!(values(&bench.read(earlier, &last).await), [0, 3, 1].map(Cell::Int));
+    // After a restart nothing is known of what files hold, until newer rows come.
+    bench.reopen().await;
+    assert_eq!(values(&bench.read(always(), &last).await), [0, 2, 1].map(Cell::Int));
+    bench.apply(&source, &[point(4, "a", "x", 9)]);
+    assert_eq!(values(&bench.read(always(), &last).await), [4, 2, 1].map(Cell::Int));
+}
+
+/// A run reads what stood there at its first look, in every later read of it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_snapshot_stands_still() {
+    let bench = Bench::new().await;
+    let source = partition("b", 0);
+    bench.apply(&source, &[row(0, START, "m", &[], &[("x", Int(0))], START)]);
+    bench.store().flush_all().await.unwrap();
+    bench.apply(&source, &[row(1, START + 1, "m", &[], &[("x", Int(1))], START + 1)]);
+    let snapshot = super::super::Snapshot::default();
+    let scanned = SourceRef { bucket: bench.bucket.clone(), bounds: always() };
+    let read = || async { values(&read_all(bench.store().offer_at(&snapshot, &scanned, &[], 0).unwrap()).await) };
+    assert_eq!(read().await, [0, 1].map(Cell::Int));
+    bench.apply(&source, &[row(2, START + 2, "m", &[], &[("x", Int(2))], START + 2)]);
+    bench.apply(&source, &[row(3, START + 3, "n", &[], &[("x", Int(3))], START + 3)]);
+    bench.store().compact_bucket(&bench.bucket).await.unwrap();
+    assert_eq!(read().await, [0, 1].map(Cell::Int));
+    assert_eq!(values(&bench.read(always(), &[]).await), [0, 1, 2, 3].map(Cell::Int));
+}
+
 #[derive(Clone, Debug)]
 enum Step {
     /// Apply the next records of a partition.
     Apply(usize, usize),
     Flush,
+    /// Merge some files of a day, whatever they are.
+    CompactSome(u64),
+    /// Merge all files of each day.
+    CompactAll,
     Reopen,
 }
 
@@ -564,17 +763,19 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
     prop::collection::vec(
         prop_oneof![
             4 => (0usize..2, 1usize..12).prop_map(|(partition, records)| Step::Apply(partition, records)),
-            2 => Just(Step::Flush),
+            3 => Just(Step::Flush),
+            3 => any::<u64>().prop_map(Step::CompactSome),
+            1 => Just(Step::CompactAll),
             1 => Just(Step::Reopen),
         ],
-        1..14,
+        1..18,
     )
 }
 
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(24))]
 
-    /// Any sequence of applies, flushes and kills with a replay from the low-water gives what the log holds, in order.
+    /// Any sequence of applies, flushes, compactions of any files, and kills with a replay from the low-water gives what the log holds, in order.
     #[test]
     fn the_bucket_is_the_log_materialised(rows in points(80), steps in steps()) {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
@@ -610,6 +811,12 @@ proptest! {
                             committed[own] = bench.store().low_water(&sources[own]).map_or(committed[own], |at| at as usize);
                         }
                     }
+                    Step::CompactSome(choice) => bench.compact_some(choice).await,
+                    Step::CompactAll => {
+                        for table in bench.store().tables() {
+                            table.compact_all(&bench.context()).await.unwrap();
+                        }
+                    }
                     Step::Reopen => {
                         bench.reopen().await;
                         for own in 0..2 {
@@ -620,7 +827,16 @@ proptest! {
                     }
                 }
                 let bounds = Bounds { start_ns: START + 3, stop_ns: START + 17 };
-                for bounds in [bounds, always()] {
+                for bounds in [bounds, Bounds { start_ns: START + 9, stop_ns: i64::MAX }, always()] {
+                    let one = |mut table: PlainTable, at: usize| {
+                        table.rows = vec![table.rows.swap_remove(at)];
+                        table
+                    };
+                    let long = oracle.long(bounds, |_, _, _, _| true);
+                    let first: Vec<PlainTable> = long.iter().map(|table| one(table.clone(), 0)).collect();
+                    let last: Vec<PlainTable> = long.iter().map(|table| one(table.clone(), table.rows.len() - 1)).collect();
+                    prop_assert_eq!(bench.read(bounds, &[PushOp::First("_value".into())]).await, first);
+                    prop_assert_eq!(bench.read(bounds, &[PushOp::Last("_value".into())]).await, last);
                     prop_assert_eq!(bench.read(bounds, &[]).await, oracle.long(bounds, |_, _, _, _| true));
                     prop_assert_eq!(
                         bench.read(bounds, &[PushOp::PivotWide]).await,

@@ -1,37 +1,38 @@
-//! Making data files: rows of a flush become Parquet, one file per day and order, with statistics for the log.
+//! Making data files: sorted rows become Parquet with statistics for the log; those of a flush one file per day and order.
 //!
-//! Called by flushes, away from the runtime's threads. Nothing is put anywhere here: the caller puts the bytes, then commits.
+//! Called by flushes and by compaction, away from the runtime's threads. Nothing is put anywhere here: the caller puts the
+//! bytes, then commits.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use arrow::array::{
-    Array, ArrayRef, AsArray, Decimal128Array, Int16Array, Int64Array, RecordBatch, StringViewBuilder,
+    ArrayRef, AsArray, Decimal128Array, Int16Array, Int64Array, RecordBatch, StringViewBuilder,
     TimestampMicrosecondArray, UInt32Array, new_null_array,
 };
 use arrow::compute::take;
-use arrow::datatypes::{Float64Type, Int64Type, UInt64Type};
+use arrow::datatypes::UInt64Type;
 use deltalake::kernel::Add;
 use parquet::arrow::ArrowWriter;
 use parquet::basic::{Compression, Encoding, ZstdLevel};
 use parquet::file::properties::{EnabledStatistics, WriterProperties};
 use parquet::schema::types::ColumnPath;
 use rand::Rng;
-use serde_json::{Value, json};
 
 use super::super::columns::Columns;
 use super::super::run::{Run, SeriesRows};
-use super::super::series::Tags;
-use super::data_file::{DataFile, FileStats, IN_ORDER, LATE};
+use super::super::series::{SeriesId, Tags};
+use super::data_file::{DataFile, IN_ORDER, LATE};
 use super::names::{DAY, SEQ, TIME};
 use super::schema::{TableSchema, file_type};
+use super::statistics::Statistics;
 use crate::error::{Error, Result};
 use crate::table::ColumnType;
 
 const NS_PER_DAY: i64 = 86_400 * 1_000_000_000;
 
-/// Statistics cover this many columns, as Delta's own writers have it.
-const STATS_COLUMNS: usize = 32;
+/// How hard flushes compress: they are read soon, and soon compacted.
+const FLUSH_LEVEL: i32 = 1;
 
 /// A file that is ready to be put.
 pub(crate) struct NewFile {
@@ -40,37 +41,59 @@ pub(crate) struct NewFile {
     pub(crate) file: DataFile,
 }
 
-/// Rows of a flush.
-pub(crate) struct FlushRows {
+/// Rows for files.
+pub(crate) struct SortedRows {
     /// Sorted by series (in the order of their tags in files), then time, then `_seq`.
     pub(crate) run: Run,
     /// The tags of each series of the run, in the order of `run.series`.
     pub(crate) tags: Vec<Box<Tags>>,
-    /// For each series of the run the newest time that it has in files.
-    pub(crate) stored_until: Vec<i64>,
     /// The columns whose places the run's columns have.
     pub(crate) columns: Arc<Columns>,
 }
 
-/// Some rows of a flush: those of one file.
+/// Some of the rows: those of one file, or of a stretch of it.
 #[derive(Default)]
-struct FileRows {
+pub(crate) struct FileRows {
     rows: Vec<u32>,
-    /// The place of the series in the flush, and its rows in the file.
+    /// The place of the series among those of the run, and its rows in the file.
     series: Vec<(usize, SeriesRows)>,
 }
 
-/// The files of a flush.
-pub(crate) fn make_files(flush: &FlushRows, schema: &TableSchema, now_ms: i64) -> Result<Vec<NewFile>> {
+impl FileRows {
+    /// Adds a row of the series at a place of the run; rows come in their order.
+    pub(crate) fn push(&mut self, place: usize, series: SeriesId, row: u32) {
+        let next = self.rows.len() as u32;
+        match self.series.last_mut() {
+            Some((last, own)) if *last == place => own.end = next + 1,
+            _ => self.series.push((place, SeriesRows { series, start: next, end: next + 1 })),
+        }
+        self.rows.push(row);
+    }
+
+    /// The number of rows.
+    pub(crate) fn len(&self) -> usize {
+        self.rows.len()
+    }
+}
+
+/// The files of a flush; `stored_until` is for each series of the run the newest time that it has in files.
+pub(crate) fn make_files(
+    flush: &SortedRows,
+    stored_until: &[i64],
+    schema: &TableSchema,
+    now_ms: i64,
+) -> Result<Vec<NewFile>> {
     let mut files = Vec::new();
-    for ((day, in_order), rows) in split(flush) {
-        files.push(make_file(flush, schema, day, in_order, &rows, now_ms)?);
+    for ((day, in_order), rows) in split(flush, stored_until) {
+        let mut builder = FileBuilder::new(schema, FLUSH_LEVEL)?;
+        builder.push(flush, &rows)?;
+        files.push(builder.finish(&day_text(day)?, if in_order { IN_ORDER } else { LATE }, now_ms)?);
     }
     Ok(files)
 }
 
 /// Rows by day, and by whether they are newer than all that their series has in files and stand alone for their point.
-fn split(flush: &FlushRows) -> BTreeMap<(i64, bool), FileRows> {
+fn split(flush: &SortedRows, stored_until: &[i64]) -> BTreeMap<(i64, bool), FileRows> {
     let mut files: BTreeMap<(i64, bool), FileRows> = BTreeMap::new();
     let time = &flush.run.time;
     for (place, rows) in flush.run.series.iter().enumerate() {
@@ -78,46 +101,75 @@ fn split(flush: &FlushRows) -> BTreeMap<(i64, bool), FileRows> {
             let at = row as usize;
             let alone =
                 (row == rows.start || time[at - 1] != time[at]) && (row + 1 == rows.end || time[at + 1] != time[at]);
-            let in_order = alone && time[at] > flush.stored_until[place];
+            let in_order = alone && time[at] > stored_until[place];
             let file = files.entry((time[at].div_euclid(NS_PER_DAY), in_order)).or_default();
-            let next = file.rows.len() as u32;
-            match file.series.last_mut() {
-                Some((last, own)) if *last == place => own.end = next + 1,
-                _ => file.series.push((place, SeriesRows { series: rows.series, start: next, end: next + 1 })),
-            }
-            file.rows.push(row);
+            file.push(place, rows.series, row);
         }
     }
     files
 }
 
-fn make_file(
-    flush: &FlushRows,
-    schema: &TableSchema,
-    day: i64,
-    in_order: bool,
-    rows: &FileRows,
-    now_ms: i64,
-) -> Result<NewFile> {
-    let batch = to_batch(flush, schema, rows)?;
-    let bytes = encode(&batch)?;
-    let stats = serde_json::to_string(&statistics(&batch)).map_err(|error| Error::internal(error.to_string()))?;
-    let day = day_text(day)?;
-    let prefix = if in_order { IN_ORDER } else { LATE };
-    let path = format!("{DAY}={day}/{prefix}{:032x}.parquet", rand::rng().random::<u128>());
-    let file = DataFile::new(path.clone(), bytes.len() as u64, Some(&stats));
-    let index: Vec<SeriesRows> = rows.series.iter().map(|(_, own)| *own).collect();
-    file.series.set(Arc::new(index)).map_err(|_| Error::internal("a new file has its series already"))?;
-    let add = Add {
-        path,
-        partition_values: HashMap::from([(DAY.to_string(), Some(day))]),
-        size: bytes.len() as i64,
-        modification_time: now_ms,
-        data_change: true,
-        stats: Some(stats),
-        ..Add::default()
-    };
-    Ok(NewFile { bytes, add, file })
+/// A data file in the making: stretches of sorted rows go in, bytes and statistics come out.
+pub(crate) struct FileBuilder {
+    schema: TableSchema,
+    writer: ArrowWriter<Vec<u8>>,
+    statistics: Statistics,
+    series: Vec<SeriesRows>,
+    rows: u32,
+}
+
+impl FileBuilder {
+    /// An empty file; `level` is zstd's.
+    pub(crate) fn new(schema: &TableSchema, level: i32) -> Result<Self> {
+        let writer = ArrowWriter::try_new(Vec::new(), Arc::new(schema.to_arrow()), Some(properties(level)?));
+        Ok(FileBuilder {
+            schema: schema.clone(),
+            writer: writer.map_err(parquet_error)?,
+            statistics: Statistics::default(),
+            series: Vec::new(),
+            rows: 0,
+        })
+    }
+
+    /// Adds rows; they follow those before in the order of files.
+    pub(crate) fn push(&mut self, from: &SortedRows, rows: &FileRows) -> Result<()> {
+        let batch = to_batch(from, &self.schema, rows)?;
+        self.statistics.add(&batch);
+        self.writer.write(&batch).map_err(parquet_error)?;
+        for (_, own) in &rows.series {
+            let own = SeriesRows { start: own.start + self.rows, end: own.end + self.rows, ..*own };
+            match self.series.last_mut() {
+                Some(last) if last.series == own.series => last.end = own.end,
+                _ => self.series.push(own),
+            }
+        }
+        self.rows += rows.len() as u32;
+        Ok(())
+    }
+
+    /// About how many bytes it has.
+    pub(crate) fn size(&self) -> usize {
+        self.writer.bytes_written() + self.writer.in_progress_size()
+    }
+
+    /// The file; `prefix` says of what kind it is.
+    pub(crate) fn finish(self, day: &str, prefix: &str, now_ms: i64) -> Result<NewFile> {
+        let bytes = self.writer.into_inner().map_err(parquet_error)?;
+        let stats = self.statistics.to_json()?;
+        let path = format!("{DAY}={day}/{prefix}{:032x}.parquet", rand::rng().random::<u128>());
+        let file = DataFile::new(path.clone(), bytes.len() as u64, Some(&stats));
+        file.series.set(Arc::new(self.series)).map_err(|_| Error::internal("a new file has its series already"))?;
+        let add = Add {
+            path,
+            partition_values: HashMap::from([(DAY.to_string(), Some(day.to_string()))]),
+            size: bytes.len() as i64,
+            modification_time: now_ms,
+            data_change: true,
+            stats: Some(stats),
+            ..Add::default()
+        };
+        Ok(NewFile { bytes, add, file })
+    }
 }
 
 fn day_text(day: i64) -> Result<String> {
@@ -128,8 +180,8 @@ fn day_text(day: i64) -> Result<String> {
     Ok(date.format("%Y-%m-%d").to_string())
 }
 
-fn to_batch(flush: &FlushRows, schema: &TableSchema, rows: &FileRows) -> Result<RecordBatch> {
-    let run = &flush.run;
+fn to_batch(from: &SortedRows, schema: &TableSchema, rows: &FileRows) -> Result<RecordBatch> {
+    let run = &from.run;
     let of = |values: &[i64], each: fn(i64) -> i64| {
         rows.rows.iter().map(|row| each(values[*row as usize])).collect::<Vec<i64>>()
     };
@@ -143,7 +195,7 @@ fn to_batch(flush: &FlushRows, schema: &TableSchema, rows: &FileRows) -> Result<
     for tag in &schema.tags {
         let mut values = StringViewBuilder::with_capacity(rows.rows.len()).with_deduplicate_strings();
         for (place, own) in &rows.series {
-            let value = flush.tags[*place].iter().find(|(key, _)| *key == tag.name).map(|(_, value)| &**value);
+            let value = from.tags[*place].iter().find(|(key, _)| *key == tag.name).map(|(_, value)| &**value);
             for _ in own.start..own.end {
                 values.append_option(value);
             }
@@ -153,7 +205,7 @@ fn to_batch(flush: &FlushRows, schema: &TableSchema, rows: &FileRows) -> Result<
     let indices = UInt32Array::from(rows.rows.clone());
     for field in &schema.fields {
         let field_type = field.field_type.unwrap_or(ColumnType::String);
-        let column = flush.columns.field(&field.name).and_then(|place| run.column(place as usize));
+        let column = from.columns.field(&field.name).and_then(|place| run.column(place as usize));
         columns.push(match column {
             None => new_null_array(&file_type(field_type), rows.rows.len()),
             Some(column) => to_file(take(column, &indices, None)?, field_type)?,
@@ -172,9 +224,12 @@ fn to_file(column: ArrayRef, field_type: ColumnType) -> Result<ArrayRef> {
     Ok(Arc::new(decimals.with_precision_and_scale(20, 0)?))
 }
 
-fn encode(batch: &RecordBatch) -> Result<Vec<u8>> {
-    let parquet_error = |error: parquet::errors::ParquetError| Error::internal(format!("writing Parquet: {error}"));
-    let level = ZstdLevel::try_new(1).map_err(parquet_error)?;
+fn parquet_error(error: parquet::errors::ParquetError) -> Error {
+    Error::internal(format!("writing Parquet: {error}"))
+}
+
+fn properties(level: i32) -> Result<WriterProperties> {
+    let level = ZstdLevel::try_new(level).map_err(parquet_error)?;
     let mut properties = WriterProperties::builder()
         .set_created_by(concat!("fluxmill ", env!("CARGO_PKG_VERSION")).to_string())
         .set_compression(Compression::ZSTD(level))
@@ -187,55 +242,5 @@ fn encode(batch: &RecordBatch) -> Result<Vec<u8>> {
             .set_column_dictionary_enabled(column.clone(), false)
             .set_column_encoding(column, Encoding::DELTA_BINARY_PACKED);
     }
-    let mut bytes = Vec::new();
-    let mut writer =
-        ArrowWriter::try_new(&mut bytes, batch.schema(), Some(properties.build())).map_err(parquet_error)?;
-    writer.write(batch).map_err(parquet_error)?;
-    writer.close().map_err(parquet_error)?;
-    Ok(bytes)
-}
-
-/// The statistics of the first columns; for readers that prune, of which our own scans use the times alone.
-fn statistics(batch: &RecordBatch) -> FileStats {
-    let mut stats = FileStats { num_records: batch.num_rows() as u64, ..FileStats::default() };
-    for (field, column) in batch.schema().fields().iter().zip(batch.columns()).take(STATS_COLUMNS) {
-        stats.null_count.insert(field.name().clone(), json!(column.null_count()));
-        if let Some((least, greatest)) = range(column) {
-            stats.min_values.insert(field.name().clone(), least);
-            stats.max_values.insert(field.name().clone(), greatest);
-        }
-    }
-    stats
-}
-
-/// The least and the greatest value as JSON; `None` where there is none, or none that is worth its bytes.
-fn range(column: &ArrayRef) -> Option<(Value, Value)> {
-    /// Longer texts would have to be cut, and the greatest then made greater.
-    const LONGEST_TEXT: usize = 64;
-    if let Some(micros) = column.as_any().downcast_ref::<TimestampMicrosecondArray>() {
-        let text = |micros: i64| {
-            let time = chrono::DateTime::from_timestamp_micros(micros)?;
-            Some(json!(time.format("%Y-%m-%dT%H:%M:%S%.6fZ").to_string()))
-        };
-        return Some((text(*micros.values().iter().min()?)?, text(*micros.values().iter().max()?)?));
-    }
-    if let Some(values) = column.as_primitive_opt::<Int64Type>() {
-        return Some((json!(arrow::compute::min(values)?), json!(arrow::compute::max(values)?)));
-    }
-    if let Some(values) = column.as_any().downcast_ref::<Int16Array>() {
-        return Some((json!(arrow::compute::min(values)?), json!(arrow::compute::max(values)?)));
-    }
-    if let Some(values) = column.as_primitive_opt::<Float64Type>() {
-        return Some((json!(arrow::compute::min(values)?), json!(arrow::compute::max(values)?)));
-    }
-    if let Some(values) = column.as_any().downcast_ref::<Decimal128Array>() {
-        let number = |value: i128| u64::try_from(value).ok().map(|value| json!(value));
-        return Some((number(arrow::compute::min(values)?)?, number(arrow::compute::max(values)?)?));
-    }
-    if let Some(values) = column.as_string_view_opt() {
-        let (least, greatest) = (arrow::compute::min_string_view(values)?, arrow::compute::max_string_view(values)?);
-        return (least.len() <= LONGEST_TEXT && greatest.len() <= LONGEST_TEXT)
-            .then(|| (json!(least), json!(greatest)));
-    }
-    None
+    Ok(properties.build())
 }

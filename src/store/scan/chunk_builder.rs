@@ -10,6 +10,7 @@ use arrow::array::{ArrayRef, StringViewArray, TimestampNanosecondArray};
 use hashbrown::{HashMap, HashSet};
 
 use super::super::merge::Gather;
+use super::Pick;
 use super::order::Output;
 use super::table_plan::TablePlan;
 use crate::error::Result;
@@ -101,6 +102,22 @@ impl ChunkBuilder {
             true
         });
         stopped
+    }
+
+    /// Adds the first or the last row that has a value of the one field.
+    pub(super) fn push_one(&mut self, output: Output, plan: &TablePlan, rows: Range<usize>, pick: Pick) -> usize {
+        let columns = &plan.fields[output.of as usize].columns;
+        let gather = &mut self.values[0];
+        let arrays = self.arrays.entry((output.table, output.of)).or_insert_with(|| vec![columns.add_to(gather)]);
+        let found = match pick {
+            Pick::First => columns.first(&plan.merged, rows.clone()),
+            Pick::Last => columns.last(&plan.merged, rows.clone()),
+        };
+        if let Some((row, at)) = found {
+            gather.push_at(&arrays[0], Some(at));
+            self.times.push(plan.merged.times[row]);
+        }
+        rows.end
     }
 
     /// Adds rows with all of their present fields; returns the row before which it stopped.

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use hashbrown::HashMap;
 
 use super::super::predicate::IdentityFilter;
+use super::Pick;
 use super::chunk_builder::{ChunkBuilder, Shapes};
 use super::order::{BEFORE_FIELD, BEFORE_MEASUREMENT, BETWEEN, Output, ranks};
 use super::table_plan::TablePlan;
@@ -26,6 +27,8 @@ pub(super) struct Emitter {
     tables: Vec<TablePlan>,
     bounds: Bounds,
     wide: bool,
+    /// Only one row of each table is given.
+    pick: Option<Pick>,
     /// Sets of fields that some series of a measurement has in range: places in the plan's fields.
     presences: Vec<Vec<u32>>,
     outputs: Vec<Output>,
@@ -38,7 +41,7 @@ pub(super) struct Emitter {
 
 impl Emitter {
     /// One table per series and field.
-    pub(super) fn long(tables: Vec<TablePlan>, filter: &IdentityFilter, bounds: Bounds) -> Self {
+    pub(super) fn long(tables: Vec<TablePlan>, filter: &IdentityFilter, bounds: Bounds, pick: Option<Pick>) -> Self {
         let mut fields: Vec<(&Name, u32, u32)> = Vec::new();
         for (table, plan) in tables.iter().enumerate() {
             fields.extend((0..).zip(&plan.fields).map(|(place, field)| (&field.name, table as u32, place)));
@@ -69,7 +72,7 @@ impl Emitter {
                 ))
             });
         }
-        Emitter::new(tables, bounds, false, Vec::new(), outputs)
+        Emitter { pick, ..Emitter::new(tables, bounds, false, Vec::new(), outputs) }
     }
 
     /// One table per series, with a column for each field that has a value there.
@@ -101,6 +104,7 @@ impl Emitter {
             tables,
             bounds,
             wide,
+            pick: None,
             presences,
             outputs,
             shapes: Shapes::default(),
@@ -142,7 +146,9 @@ impl Emitter {
             let most = room.min((cells / fields.len()).max(1));
             let rows = first..series.rows.end;
             let before = builder.times.len();
-            let stopped = if self.wide {
+            let stopped = if let Some(pick) = self.pick {
+                builder.push_one(output, plan, rows.clone(), pick)
+            } else if self.wide {
                 builder.push_wide(output, plan, fields, rows.start..rows.end.min(first + most))
             } else {
                 builder.push_long(output, plan, rows.clone(), most)

@@ -7,9 +7,13 @@
 mod chunk_builder;
 mod chunks;
 mod order;
+mod remembered;
+mod snapshot;
 mod table_plan;
 
 use futures::future::BoxFuture;
+
+pub use self::snapshot::Snapshot;
 
 use self::chunks::Emitter;
 use self::table_plan::TablePlan;
@@ -26,7 +30,14 @@ impl Store {
     ///
     /// Errors: `NotFound` when the bucket does not exist.
     pub fn offer(&self, source: &SourceRef, ops: &[PushOp], max: usize) -> Result<Taken> {
-        let bucket = self.bucket_state(&source.bucket)?;
+        self.offer_at(&Snapshot::default(), source, ops, max)
+    }
+
+    /// The same of buckets as a snapshot has them; what it has not yet looked at it pins now.
+    ///
+    /// Errors: `NotFound` when the bucket does not exist.
+    pub fn offer_at(&self, snapshot: &Snapshot, source: &SourceRef, ops: &[PushOp], max: usize) -> Result<Taken> {
+        let bucket = snapshot.bucket(self, &source.bucket)?;
         let mut count = 0;
         let mut filter = IdentityFilter::default();
         for op in ops.iter().take(max) {
@@ -35,13 +46,20 @@ impl Store {
                 _ => break,
             }
         }
+        let pick = match ops.get(count) {
+            Some(PushOp::First(column)) if count < max && has_a_value_always(column) => Some(Pick::First),
+            Some(PushOp::Last(column)) if count < max && has_a_value_always(column) => Some(Pick::Last),
+            _ => None,
+        };
+        count += usize::from(pick.is_some());
         let mut views = Vec::new();
-        for table in bucket.tables() {
+        for table in &bucket.tables {
             if holds_for_measurement(&filter, &table.measurement) {
-                views.push(table.view()?);
+                views.push(bucket.view(table, pick == Some(Pick::Last))?);
             }
         }
-        let wide = matches!(ops.get(count), Some(PushOp::PivotWide))
+        let wide = pick.is_none()
+            && matches!(ops.get(count), Some(PushOp::PivotWide))
             && count < max
             && views.iter().all(|view| pivots_without_collision(view, &filter));
         if wide {
@@ -49,15 +67,23 @@ impl Store {
         }
 
         let rows: usize = views.iter().flat_map(|view| &view.runs).map(|run| run.len()).sum();
-        let files: usize = views.iter().map(|view| view.files.count_within(source.bounds)).sum();
+        // Rows that are too old are not there, whether their files are gone or not; `_start` stays what was asked for.
+        let start_ns = source.bounds.start_ns.max(bucket.keep_from_ns);
+        let kept = Bounds { start_ns, ..source.bounds };
+        let files: usize = views.iter().map(|view| view.files.count_within(kept)).sum();
         let explain = format!(
             "bucket {}: {} measurements, {files} files, {rows} rows in memory; took {count} of {} operators{}",
             source.bucket,
             views.len(),
             ops.len(),
-            if wide { ", wide" } else { "" },
+            match (wide, pick) {
+                (true, _) => ", wide",
+                (_, Some(Pick::First)) => ", first rows",
+                (_, Some(Pick::Last)) => ", last rows",
+                _ => "",
+            },
         );
-        let pinned = PinnedScan { bounds: source.bounds, filter, wide, views };
+        let pinned = PinnedScan { bounds: source.bounds, kept, filter, wide, pick, views };
         let props = StreamProps {
             parts: Parts::Clustered,
             tables: TableOrder::KeySorted,
@@ -89,22 +115,40 @@ fn pivots_without_collision(view: &TableView, filter: &IdentityFilter) -> bool {
 
 /// What an offer pinned.
 struct PinnedScan {
+    /// What was asked for.
     bounds: Bounds,
+    /// What of it is kept.
+    kept: Bounds,
     filter: IdentityFilter,
     wide: bool,
+    pick: Option<Pick>,
     views: Vec<TableView>,
+}
+
+/// Which row of each table is wanted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Pick {
+    First,
+    Last,
+}
+
+/// Every row of a read has a value in it.
+fn has_a_value_always(column: &str) -> bool {
+    matches!(column, "_value" | "_time")
 }
 
 impl PinnedScan {
     async fn start(self) -> Result<Emitter> {
         let mut tables = Vec::new();
         for view in &self.views {
-            if let Some(plan) = TablePlan::read(view, &self.filter, self.bounds).await? {
+            if let Some(plan) = TablePlan::read(view, &self.filter, self.kept, self.pick).await? {
                 tables.push(plan);
             }
         }
-        let make = if self.wide { Emitter::wide } else { Emitter::long };
-        Ok(make(tables, &self.filter, self.bounds))
+        Ok(match self.wide {
+            true => Emitter::wide(tables, &self.filter, self.bounds),
+            false => Emitter::long(tables, &self.filter, self.bounds, self.pick),
+        })
     }
 }
 

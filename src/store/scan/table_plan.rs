@@ -10,7 +10,8 @@ use super::super::predicate::{Identity, IdentityFilter, all_hold, all_hold_at};
 use super::super::run::{Run, SeriesRows};
 use super::super::series::{SeriesId, SeriesOrder, TagGroup};
 use super::super::table::TableView;
-use super::holds_for_field;
+use super::remembered::Remembered;
+use super::{Pick, holds_for_field};
 use crate::error::Result;
 use crate::name::Name;
 use crate::table::ColumnType;
@@ -46,8 +47,8 @@ pub(super) struct TablePlan {
 }
 
 /// The series of a measurement that are asked for.
-struct Selection {
-    order: Arc<SeriesOrder>,
+pub(super) struct Selection {
+    pub(super) order: Arc<SeriesOrder>,
     /// For each series its place in the order, or [`NOT_WANTED`].
     places: Vec<u32>,
 }
@@ -66,14 +67,19 @@ impl Selection {
         Selection { order, places }
     }
 
-    fn place(&self, series: SeriesId) -> Option<u32> {
+    pub(super) fn place(&self, series: SeriesId) -> Option<u32> {
         self.places.get(series as usize).copied().filter(|place| *place != NOT_WANTED)
     }
 }
 
 impl TablePlan {
     /// Reads what a scan wants of a table: `None` if there is nothing.
-    pub(super) async fn read(view: &TableView, filter: &IdentityFilter, bounds: Bounds) -> Result<Option<Self>> {
+    pub(super) async fn read(
+        view: &TableView,
+        filter: &IdentityFilter,
+        bounds: Bounds,
+        pick: Option<Pick>,
+    ) -> Result<Option<Self>> {
         let measurement = &view.table.measurement;
         let mut fields: Vec<(FieldId, &Field)> = (0..).zip(view.columns.fields()).collect();
         fields.retain(|(_, field)| holds_for_field(filter, measurement, &field.name));
@@ -82,13 +88,23 @@ impl TablePlan {
             return Ok(None);
         }
 
+        let ids: Vec<FieldId> = fields.iter().map(|(id, _)| *id).collect();
         // Series of files become known first, so that the order has them all.
         let files = view.files_within(bounds).await?;
         let selection = Selection::new(view.table.series_order(), measurement, filter);
-        let ids: Vec<FieldId> = fields.iter().map(|(id, _)| *id).collect();
-        let wanted = |series: SeriesId| selection.place(series).is_some();
-        let mut runs = view.read_files(&files, &wanted, bounds, &ids).await?;
-        runs.extend(view.runs.iter().cloned());
+        let latest = view.latest.as_ref().filter(|_| pick == Some(Pick::Last) && filter.of_time.is_empty());
+        let remembered = match latest {
+            Some(latest) => Remembered::new(latest, &selection, &ids, view, bounds)?,
+            None => Remembered::default(),
+        };
+        let wanted = |series: SeriesId| selection.place(series).is_some() && !remembered.has(series);
+        let mut runs = Vec::new();
+        if !remembered.all {
+            runs = view.read_files(&files, &wanted, bounds, &ids).await?;
+            runs.extend(view.runs.iter().cloned());
+        }
+        let remembered_run = runs.len();
+        runs.extend(remembered.run.iter().cloned());
 
         let mut plan = TablePlan {
             measurement: measurement.clone(),
@@ -97,7 +113,8 @@ impl TablePlan {
             fields: Vec::new(),
             merged: MergedRows::default(),
         };
-        plan.merge(&runs, &selection, filter, bounds);
+        let counts = |run: usize, series: SeriesId| (run == remembered_run) == remembered.has(series);
+        plan.merge(&runs, &selection, filter, bounds, counts);
         for (id, field) in fields {
             if runs.iter().any(|run| run.column(id as usize).is_some()) {
                 let columns = FieldColumns::new(&runs, id as usize);
@@ -139,11 +156,19 @@ impl TablePlan {
         }
     }
 
-    /// Merges the rows of the series that are asked for, series after series.
-    fn merge(&mut self, runs: &[Arc<Run>], selection: &Selection, filter: &IdentityFilter, bounds: Bounds) {
+    /// Merges the rows of the series that are asked for, series after series; `counts` says whether a run is to be looked at
+    /// for a series.
+    fn merge(
+        &mut self,
+        runs: &[Arc<Run>],
+        selection: &Selection,
+        filter: &IdentityFilter,
+        bounds: Bounds,
+        counts: impl Fn(usize, SeriesId) -> bool,
+    ) {
         let mut parts: Vec<(u32, Part)> = Vec::new();
         for (run_index, run) in runs.iter().enumerate() {
-            for rows in &run.series {
+            for rows in run.series.iter().filter(|rows| counts(run_index, rows.series)) {
                 let Some(place) = selection.place(rows.series) else { continue };
                 let within = run.rows_within(*rows, bounds.start_ns, bounds.stop_ns);
                 if !within.is_empty() {
