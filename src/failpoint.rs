@@ -1,6 +1,6 @@
 //! Places where a test kills the process, as a power cut would: before and after each step that writes.
 //!
-//! Named by the store and the log where they write; armed by `FLUXMILL_FAIL_AT=name` or `name:3` (the third time) in the
+//! Named by the store and the log where they write; armed by `FAILPOINT_KILLS_AT=name` or `name:3` (the third time) in the
 //! environment of a test's process. A release build has none of it.
 
 /// Kills the process if a test has armed this place.
@@ -11,7 +11,7 @@ pub(crate) fn failpoint(name: &str) {
 
     static ARMED: OnceLock<Option<(String, AtomicUsize)>> = OnceLock::new();
     let armed = ARMED.get_or_init(|| {
-        let text = std::env::var("FLUXMILL_FAIL_AT").ok()?;
+        let text = std::env::var("FAILPOINT_KILLS_AT").ok()?;
         let (name, times) = text.split_once(':').unwrap_or((&text, "1"));
         Some((name.to_string(), AtomicUsize::new(times.parse().unwrap_or(1))))
     });

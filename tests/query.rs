@@ -96,8 +96,8 @@ impl Case {
         world
     }
 
-    /// A store in a fresh directory whose rows came in several parts.
-    async fn store(&self, directory: &Path) -> StoreWorld {
+    /// A store in a fresh directory whose rows came in several parts, with a flush after every so many of them.
+    async fn store(&self, directory: &Path, flush_every: usize) -> (StoreWorld, Arc<Store>) {
         let catalogue = Arc::new(Catalogue::open(&directory.join("catalogue")).unwrap());
         let clock = Arc::new(ManualClock::new(self.now_ns));
         let options = StoreOptions::default();
@@ -117,9 +117,14 @@ impl Case {
                     .collect();
                 let rejected = store.apply(&bucket.id, &source, &rows).unwrap();
                 assert!(rejected.is_empty(), "{}: {rejected:?}", self.path.display());
+                store.advance(&source, at(points.len()));
+                if (part + 1) % flush_every == 0 {
+                    store.flush_all().await.unwrap();
+                }
             }
         }
-        StoreWorld::new(Arc::new(store), clock)
+        let store = Arc::new(store);
+        (StoreWorld::new(Arc::clone(&store), clock), store)
     }
 
     async fn run(&self, engine: &Engine, world: Arc<dyn World>, max_push_ops: usize) -> Outcome {
@@ -257,10 +262,27 @@ async fn check(path: &Path, engine: &Engine) -> Vec<String> {
     // Without points there is nothing that a store could answer in another way.
     let pushes = if case.buckets.iter().any(|(_, points)| !points.is_empty()) { MOST_PUSH_OPS + 1 } else { 0 };
     let directory = tempfile::tempdir().unwrap();
-    let store = if pushes > 0 { Some(Arc::new(case.store(directory.path()).await)) } else { None };
-    for (max, store) in (0..pushes).zip(store.iter().cycle()) {
-        let store: Arc<dyn World> = store.clone();
-        others.push((format!("a store that takes up to {max}"), case.run(engine, store, max).await));
+    if pushes > 0 {
+        let (world, _) = case.store(&directory.path().join("memory"), usize::MAX).await;
+        let world: Arc<dyn World> = Arc::new(world);
+        for max in 0..pushes {
+            let outcome = case.run(engine, Arc::clone(&world), max).await;
+            others.push((format!("a store that takes up to {max}"), outcome));
+        }
+        // The same points in memory and many small files, then in few sorted ones.
+        let (world, store) = case.store(&directory.path().join("files"), 2).await;
+        let world: Arc<dyn World> = Arc::new(world);
+        for max in [0, pushes] {
+            let outcome = case.run(engine, Arc::clone(&world), max).await;
+            others.push((format!("a store with files that takes up to {max}"), outcome));
+        }
+        for bucket in store.buckets() {
+            store.compact_bucket(&bucket.id).await.unwrap();
+        }
+        for max in [0, pushes] {
+            let outcome = case.run(engine, Arc::clone(&world), max).await;
+            others.push((format!("a compacted store that takes up to {max}"), outcome));
+        }
     }
     for (what, other) in others {
         if other != plain {

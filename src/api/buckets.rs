@@ -12,6 +12,7 @@ use super::error::ApiResult;
 use super::{Api, Shared, orgs};
 use crate::error::{Error, Result};
 use crate::store::{Bucket, NewBucket};
+use crate::table::ColumnType;
 use crate::time::rfc3339;
 
 const NANOSECONDS_PER_SECOND: i64 = 1_000_000_000;
@@ -185,6 +186,47 @@ pub(super) async fn compact(State(api): Shared, Path(bucket): Path<String>) -> A
         "id": &*bucket.id, "name": &*bucket.name, "tables": done.tables, "filesBefore": done.files_before,
         "filesAfter": done.files_after, "rows": done.rows,
     })))
+}
+
+#[derive(Deserialize)]
+pub(super) struct RetypeBody {
+    measurement: String,
+    field: String,
+    #[serde(rename = "type")]
+    type_name: String,
+}
+
+/// Gives a field another type and reads the bucket's topics again.
+pub(super) async fn retype(
+    State(api): Shared,
+    Path(bucket): Path<String>,
+    Json(body): Json<RetypeBody>,
+) -> ApiResult<StatusCode> {
+    let bucket = api.store.bucket(&bucket)?;
+    let types = [ColumnType::Bool, ColumnType::Int, ColumnType::UInt, ColumnType::Float, ColumnType::String];
+    let to = types.into_iter().find(|known| known.flux_name() == body.type_name).ok_or_else(|| {
+        Error::invalid(format!("there is no type {:?}", body.type_name))
+            .with_hint("a field is of type bool, int, uint, float or string")
+    })?;
+    api.sink.retype(&bucket, &body.measurement, &body.field, to).await?;
+    Ok(StatusCode::ACCEPTED)
+}
+
+#[derive(Deserialize)]
+pub(super) struct RebuildBody {
+    #[serde(default)]
+    force: bool,
+}
+
+/// Drops a bucket's rows and reads its topics again.
+pub(super) async fn rebuild(
+    State(api): Shared,
+    Path(bucket): Path<String>,
+    Json(body): Json<RebuildBody>,
+) -> ApiResult<StatusCode> {
+    let bucket = api.store.bucket(&bucket)?;
+    api.sink.rebuild(&bucket, body.force).await?;
+    Ok(StatusCode::ACCEPTED)
 }
 
 pub(super) async fn delete(State(api): Shared, Path(id): Path<String>) -> ApiResult<StatusCode> {

@@ -97,6 +97,8 @@ fn router(api: Arc<Api>) -> Router {
         .route("/api/v2/tasks/{id}", get(tasks::show))
         .route("/api/v2/tasks/{id}/runs", get(tasks::runs).post(tasks::run_now))
         .route("/api/fluxmill/buckets/{bucket}/compact", post(buckets::compact))
+        .route("/api/fluxmill/buckets/{bucket}/rebuild", post(buckets::rebuild))
+        .route("/api/fluxmill/buckets/{bucket}/retype", post(buckets::retype))
         .route("/api/fluxmill/buckets/{bucket}/stats", get(buckets::stats))
         .route("/api/fluxmill/topics", get(topics::list))
         .route("/api/fluxmill/topics/{topic}", get(topics::show))

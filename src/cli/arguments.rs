@@ -302,6 +302,26 @@ pub(crate) enum BucketAction {
         /// Its name
         name: String,
     },
+    /// Drop all rows and read the bucket's topics again
+    Rebuild {
+        /// Its name
+        name: String,
+        /// Also where the log no longer has the beginning of a topic: rows from before are lost
+        #[arg(long)]
+        force: bool,
+    },
+    /// Give a field another type and read the bucket's topics again
+    Retype {
+        /// The bucket's name
+        name: String,
+        /// The measurement
+        measurement: String,
+        /// The field
+        field: String,
+        /// The new type
+        #[arg(value_name = "TYPE", value_parser = ["bool", "int", "uint", "float", "string"])]
+        to: String,
+    },
     /// Files, rows, bytes, bytes per point, rows in memory, series
     Stats {
         /// Its name

@@ -1,4 +1,4 @@
-//! `fluxmill bucket`: list, create, delete, compact, stats.
+//! `fluxmill bucket`: list, create, delete, compact, rebuild, retype, stats.
 //!
 //! Called by `cli`.
 
@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::Outcome;
 use super::arguments::{BucketAction, BucketOptions};
-use super::client::{Client, escape};
+use super::client::{Client, escape, with_json};
 use super::output::{parse_span, print_columns};
 use crate::error::{Error, Result};
 
@@ -53,6 +53,19 @@ async fn act(client: &Client, action: BucketAction) -> Result<()> {
                     done["filesBefore"], done["filesAfter"], done["rows"]
                 );
             }
+            Ok(())
+        }
+        BucketAction::Rebuild { name, force } => {
+            let path = format!("/api/fluxmill/buckets/{}/rebuild", escape(&name));
+            client.send(with_json(client.request(Method::POST, &path, &[]), &json!({ "force": force }))).await?;
+            println!("bucket {name} is read again from its topics");
+            Ok(())
+        }
+        BucketAction::Retype { name, measurement, field, to } => {
+            let path = format!("/api/fluxmill/buckets/{}/retype", escape(&name));
+            let body = json!({ "measurement": measurement, "field": field, "type": to });
+            client.send(with_json(client.request(Method::POST, &path, &[]), &body)).await?;
+            println!("field {field} of {measurement} is of type {to} now; bucket {name} is read again from its topics");
             Ok(())
         }
         BucketAction::Stats { name } => {

@@ -68,6 +68,10 @@ impl Store {
         let buckets: Vec<Arc<BucketState>> = self.buckets.read().values().cloned().collect();
         for bucket in buckets {
             for table in bucket.tables() {
+                if self.bucket_state(&bucket.id).is_err() {
+                    // It was deleted meanwhile, and so were its files.
+                    break;
+                }
                 let context = self.maintenance_context(&bucket, now_ns, REST);
                 if let Err(error) = self.maintain_table(&table, &context, &mut report).await {
                     tracing::error!(%error, measurement = %table.measurement, "a table could not be looked after");

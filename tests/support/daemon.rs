@@ -49,7 +49,7 @@ impl Daemon {
             command.args(["--kafka", brokers]);
         }
         if let Some(place) = fail_at {
-            command.env("FLUXMILL_FAIL_AT", place);
+            command.env("FAILPOINT_KILLS_AT", place);
         }
         let log = std::fs::File::options()
             .create(true)

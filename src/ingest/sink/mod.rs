@@ -7,6 +7,7 @@
 mod parcels;
 mod partition;
 mod place;
+mod replay;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -67,6 +68,8 @@ pub struct Sink {
     tasks: Mutex<JoinSet<()>>,
     /// One refresh at a time.
     refreshing: tokio::sync::Mutex<()>,
+    /// Positions move one round at a time.
+    committing: tokio::sync::Mutex<()>,
 }
 
 struct Followed {
@@ -74,6 +77,10 @@ struct Followed {
     committed: u64,
     /// One past the newest record, as of the last round.
     end: u64,
+    /// Ends its reader.
+    stop: CancellationToken,
+    /// Its reader has ended.
+    ended: CancellationToken,
 }
 
 impl Sink {
@@ -102,6 +109,7 @@ impl Sink {
             followed: Mutex::default(),
             tasks: Mutex::default(),
             refreshing: tokio::sync::Mutex::default(),
+            committing: tokio::sync::Mutex::default(),
         });
         sink.refresh().await?;
         let mut tasks = sink.tasks.lock();
@@ -132,7 +140,7 @@ impl Sink {
             }
             let info = self.shared.log.create_topic(topic, self.options.partitions).await?;
             for partition in 0..info.partitions {
-                self.begin(&info, partition, buckets).await?;
+                self.begin(&info, partition, buckets, 0).await?;
             }
         }
         for ((topic, _), followed) in self.followed.lock().iter() {
@@ -141,7 +149,8 @@ impl Sink {
         Ok(())
     }
 
-    async fn begin(&self, topic: &TopicInfo, partition: u32, buckets: &[Name]) -> Result<()> {
+    /// Begins to read a partition at its committed position; what is wrong with records before `quiet_until` was told.
+    async fn begin(&self, topic: &TopicInfo, partition: u32, buckets: &[Name], quiet_until: u64) -> Result<()> {
         let range = self.shared.log.offsets(&topic.name, partition).await?;
         let committed = self.shared.log.committed(&self.options.group, &topic.name, partition).await?;
         let place = match committed.as_ref().and_then(|committed| Place::read(committed, topic.generation)) {
@@ -163,11 +172,18 @@ impl Sink {
             buckets: parking_lot::RwLock::new(buckets.to_vec()),
             places: Mutex::new(Places::default()),
             failure: Mutex::new(None),
+            quiet_until,
         });
         progress.places.lock().push(place);
-        let task = follow(Arc::clone(&self.shared), Arc::clone(&progress), place);
-        self.tasks.lock().spawn(task);
-        let followed = Followed { progress, committed: place.offset, end: range.end };
+        let (stop, ended) = (self.shared.stop.child_token(), CancellationToken::new());
+        let reader = follow(Arc::clone(&self.shared), Arc::clone(&progress), place, stop.clone());
+        // Also where the reader panics.
+        let tells = ended.clone().drop_guard();
+        self.tasks.lock().spawn(async move {
+            reader.await;
+            drop(tells);
+        });
+        let followed = Followed { progress, committed: place.offset, end: range.end, stop, ended };
         self.followed.lock().insert((Name::clone(&topic.name), partition), followed);
         Ok(())
     }
@@ -292,6 +308,7 @@ impl Sink {
 
     /// Moves the committed positions to the low-waters, and measures the lag.
     async fn commit_positions(&self) -> Result<()> {
+        let _one = self.committing.lock().await;
         let progresses: Vec<(Arc<Progress>, u64)> = self
             .followed
             .lock()

@@ -54,14 +54,16 @@ pub(super) struct Progress {
     pub buckets: RwLock<Vec<Name>>,
     /// Places that may be committed once they are durable.
     pub places: Mutex<Places>,
+    /// Records before this offset have been read once: what is wrong with them stands in the dead letters.
+    pub quiet_until: u64,
     /// Why it has stopped, if it has.
     pub failure: Mutex<Option<String>>,
 }
 
-/// Reads a partition from a place until the sink stops.
-pub(super) async fn follow(shared: Arc<Shared>, progress: Arc<Progress>, from: Place) {
+/// Reads a partition from a place until it is stopped, alone or with the sink.
+pub(super) async fn follow(shared: Arc<Shared>, progress: Arc<Progress>, from: Place, stop: CancellationToken) {
     let source = progress.source.clone();
-    let mut reader = Reader { shared, progress, place: from, names: Names::default() };
+    let mut reader = Reader { shared, progress, place: from, names: Names::default(), stop };
     let Err(error) = reader.run().await else { return };
     if error.kind() == ErrorKind::Canceled {
         return;
@@ -77,6 +79,7 @@ struct Reader {
     progress: Arc<Progress>,
     place: Place,
     names: Names,
+    stop: CancellationToken,
 }
 
 /// A batch between decoding and applying.
@@ -97,13 +100,14 @@ impl Reader {
         let label = topic.to_string();
         let records_total = metrics::counter!("fluxmill_sink_records_total", "topic" => label.clone());
         let rows_total = metrics::counter!("fluxmill_sink_rows_total", "topic" => label);
-        self.shared.store.advance(&self.progress.source, self.place.offset);
+        // A replay begins before what was applied.
+        self.shared.store.restart_source(&self.progress.source, self.place.offset);
         let mut pause = FIRST_PAUSE;
         loop {
             let read = self.shared.log.read(&topic, partition, self.place.offset, BATCH, READ_WAIT);
             let fetched = tokio::select! {
                 fetched = read => fetched,
-                () = self.shared.stop.cancelled() => return Ok(()),
+                () = self.stop.cancelled() => return Ok(()),
             };
             let fetched = match fetched {
                 Ok(fetched) => fetched,
@@ -221,7 +225,7 @@ impl Reader {
     async fn wait_for_memory(&self) -> Result<()> {
         tokio::select! {
             _ = self.shared.store.wait_for_memory(MEMORY_WAIT) => Ok(()),
-            () = self.shared.stop.cancelled() => Err(stopped()),
+            () = self.stop.cancelled() => Err(stopped()),
         }
     }
 
@@ -233,8 +237,12 @@ impl Reader {
         let SourcePartition { topic, partition, .. } = &self.progress.source;
         let letters: Vec<NewRecord> = reasons
             .iter()
+            .filter(|(place, _)| records[**place].offset >= self.progress.quiet_until)
             .map(|(place, reasons)| dead_letter::letter(topic, *partition, &records[*place], reasons))
             .collect();
+        if letters.is_empty() {
+            return Ok(());
+        }
         for reasons in reasons.values() {
             let code = reasons.first().map_or("unknown", |reason| reason.code);
             metrics::counter!("fluxmill_dead_letters_total", "code" => code).increment(1);
@@ -257,7 +265,7 @@ impl Reader {
     async fn pause(&self, pause: &mut Duration) -> Result<()> {
         tokio::select! {
             () = tokio::time::sleep(*pause) => {}
-            () = self.shared.stop.cancelled() => return Err(stopped()),
+            () = self.stop.cancelled() => return Err(stopped()),
         }
         *pause = (*pause * 2).min(LONGEST_PAUSE);
         Ok(())

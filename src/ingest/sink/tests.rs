@@ -11,6 +11,7 @@ use crate::ingest::testing::{TestLog, store, values};
 use crate::ingest::{dead_letter, record};
 use crate::point::{FieldValue, Point, result_json};
 use crate::store::{Bucket, NewBucket};
+use crate::table::ColumnType;
 
 /// 2026-11-01T00:00:00Z.
 const START: i64 = 1_793_491_200_000_000_000;
@@ -321,4 +322,79 @@ async fn a_position_that_is_not_in_the_log_stops_loudly() {
     chain.log.commit("fluxmill", vec![("b".into(), 0, wrong)]).await.unwrap();
     let error = start(&chain.log, &chain.store).await.err().unwrap();
     assert_eq!(error.message(), "the sink's position 99 in b/0 is not in the log, which holds 0 to before 1");
+}
+
+/// The type of the first write was wrong: the field gets another one, what was stored is converted, and what was a dead
+/// letter is read again, without a second letter.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_retyped_field_has_what_was_stored_and_what_was_not() {
+    let chain = Chain::new().await;
+    let bucket = chain.bucket("b").await;
+    let records = vec![
+        lines("b", START, "m v=1i,w=1i 5"),
+        lines("b", START + 1, "m v=2.5 6"),
+        lines("b", START + 2, "m v=9007199254740993i 7"),
+    ];
+    chain.append(records).await;
+    chain.settle("b").await;
+    chain.store.flush_all().await.unwrap();
+    chain.append(vec![lines("b", START + 3, "m v=4i 8")]).await;
+    chain.settle("b").await;
+    assert_eq!(values(&chain.store, &bucket.id).await.len(), 4);
+    assert_eq!(chain.log.all("b.dead-letter", 0).await.len(), 1);
+
+    let unknown = chain.sink.retype(&bucket, "m", "nothing", ColumnType::Float).await.unwrap_err();
+    assert_eq!(unknown.kind(), crate::error::ErrorKind::NotFound);
+    chain.sink.retype(&bucket, "m", "v", ColumnType::Float).await.unwrap();
+    chain.settle("b").await;
+    // 2^53 + 1 is no float: it is gone.
+    let expected = ["m v=1 5", "m v=2.5 6", "m v=4 8", "m w=1i 5"];
+    assert_eq!(values(&chain.store, &bucket.id).await, expected);
+    assert_eq!(chain.log.all("b.dead-letter", 0).await.len(), 1);
+
+    // Values of the former type go on being converted, and all of it is durable.
+    chain.append(vec![lines("b", START + 4, "m v=5i 9")]).await;
+    chain.settle("b").await;
+    chain.store.flush_all().await.unwrap();
+    chain.store.compact_bucket(&bucket.id).await.unwrap();
+    let expected = ["m v=1 5", "m v=2.5 6", "m v=4 8", "m v=5 9", "m w=1i 5"];
+    assert_eq!(values(&chain.store, &bucket.id).await, expected);
+    let Chain { log, store, sink, directory } = chain;
+    sink.shutdown().await;
+    drop((sink, store));
+    let store = crate::ingest::testing::store(directory.path(), 512 << 20).await;
+    let sink = start(&log, &store).await.unwrap();
+    let chain = Chain { log, store, sink, directory };
+    chain.settle("b").await;
+    assert_eq!(values(&chain.store, &bucket.id).await, expected);
+    chain.sink.shutdown().await;
+}
+
+/// A rebuilt bucket is what its topics say: rows that came another way are gone.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_bucket_is_rebuilt_from_its_topics() {
+    let chain = Chain::new().await;
+    let bucket = chain.bucket("b").await;
+    let other = chain.bucket("other").await;
+    chain.append(vec![lines("b", START, "m v=1 5"), lines("other", START, "m v=1 5")]).await;
+    chain.settle("b").await;
+    chain.settle("other").await;
+    let stray = SourcePartition { topic: "stray".into(), generation: 0, partition: 0 };
+    let point =
+        Point { measurement: "m".into(), tags: vec![], fields: vec![("v".into(), FieldValue::Float(7.0))], time_ns: 6 };
+    let row = crate::store::SeqPoint { offset: 0, seq: START, point };
+    chain.store.apply(&bucket.id, &stray, std::slice::from_ref(&row)).unwrap();
+    chain.store.advance(&stray, 1);
+    chain.store.flush_all().await.unwrap();
+    chain.append(vec![lines("b", START + 1, "m v=2 7")]).await;
+    chain.settle("b").await;
+    assert_eq!(values(&chain.store, &bucket.id).await, ["m v=1 5", "m v=2 7", "m v=7 6"]);
+    chain.sink.rebuild(&bucket, false).await.unwrap();
+    chain.settle("b").await;
+    assert_eq!(values(&chain.store, &bucket.id).await, ["m v=1 5", "m v=2 7"]);
+    assert_eq!(values(&chain.store, &other.id).await, ["m v=1 5"]);
+    assert_eq!(chain.sink.lag(), 0);
+    chain.store.flush_all().await.unwrap();
+    assert_eq!(values(&chain.store, &bucket.id).await, ["m v=1 5", "m v=2 7"]);
+    chain.sink.shutdown().await;
 }

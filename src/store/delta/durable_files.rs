@@ -2,12 +2,12 @@
 //!
 //! Handed to deltalake for its log and used for data files. The crate's own `LocalFileSystem` never syncs: a crash may leave
 //! an empty `N.json`, which bricks a table. Here each put writes a temporary file, syncs it, links or renames it, and
-//! syncs the directory and those it had to make. Reads and lists are the inner store's. A temporary file has a name that
+//! syncs the directory, and once in the life of the process those above it. Reads and lists are the inner store's. A temporary file has a name that
 //! lists pass over (`name#1-2`), so what a crash leaves is never read.
 
 use std::fmt;
-use std::fs::{self, File};
-use std::io::{self, Write};
+use std::fs::File;
+use std::io;
 use std::ops::Range;
 use std::path::{Path as FilePath, PathBuf};
 use std::sync::Arc;
@@ -17,13 +17,16 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use futures::future::BoxFuture;
 use futures::stream::BoxStream;
+use hashbrown::HashSet;
 use object_store::local::LocalFileSystem;
 use object_store::path::Path;
 use object_store::{
     CopyOptions, Error, GetOptions, GetResult, ListResult, MultipartUpload, ObjectMeta, ObjectStore, PutMode,
     PutMultipartOptions, PutOptions, PutPayload, PutResult, Result, UploadPart,
 };
+use parking_lot::Mutex;
 
+use super::disk::{Disk, RealDisk};
 use crate::failpoint::failpoint;
 
 const NAME: &str = "durable files";
@@ -33,12 +36,30 @@ const NAME: &str = "durable files";
 pub(crate) struct DurableFiles {
     inner: Arc<LocalFileSystem>,
     uploads: Arc<AtomicU64>,
+    writes: Arc<Writes>,
+}
+
+/// How files become durable.
+#[derive(Debug)]
+struct Writes {
+    disk: Arc<dyn Disk>,
+    /// It exists, and its own name is nobody's business here.
+    base: PathBuf,
+    /// Directories below the base whose names are synced. One that is found may have been made by a process that was killed
+    /// before it could sync.
+    named: Mutex<HashSet<PathBuf>>,
 }
 
 impl DurableFiles {
-    /// The whole file system; paths are absolute, without the first slash.
-    pub(crate) fn new() -> Self {
-        DurableFiles { inner: Arc::new(LocalFileSystem::new()), uploads: Arc::default() }
+    /// The files below a directory that exists; paths are absolute, without the first slash.
+    pub(crate) fn below(base: &FilePath) -> Self {
+        Self::on(Arc::new(RealDisk), base)
+    }
+
+    /// The same on a given disk.
+    pub(crate) fn on(disk: Arc<dyn Disk>, base: &FilePath) -> Self {
+        let writes = Writes { disk, base: base.to_path_buf(), named: Mutex::default() };
+        DurableFiles { inner: Arc::new(LocalFileSystem::new()), uploads: Arc::default(), writes: Arc::new(writes) }
     }
 
     fn temporary_name(&self, path: &FilePath) -> PathBuf {
@@ -68,7 +89,9 @@ impl ObjectStore for DurableFiles {
                 return Err(Error::NotImplemented { operation: "update".into(), implementer: NAME.into() });
             }
         };
-        blocking(move || put(&path, &temporary, &payload, create).map_err(|error| io_error(&path, error))).await?;
+        let writes = Arc::clone(&self.writes);
+        let put = move || writes.put(&path, &temporary, &payload, create).map_err(|error| io_error(&path, error));
+        blocking(put).await?;
         Ok(PutResult { e_tag: None, version: None })
     }
 
@@ -104,7 +127,8 @@ impl ObjectStore for DurableFiles {
     async fn copy_opts(&self, from: &Path, to: &Path, options: CopyOptions) -> Result<()> {
         self.inner.copy_opts(from, to, options).await?;
         let path = self.inner.path_to_filesystem(to)?;
-        blocking(move || sync_file_and_parent(&path).map_err(|error| io_error(&path, error))).await
+        let writes = Arc::clone(&self.writes);
+        blocking(move || writes.sync_copy(&path).map_err(|error| io_error(&path, error))).await
     }
 }
 
@@ -156,50 +180,51 @@ fn io_error(path: &FilePath, error: io::Error) -> Error {
     }
 }
 
-/// Writes a file whole, or not at all. An error after the name was made leaves it unknown whether it would survive a crash.
-fn put(path: &FilePath, temporary: &FilePath, payload: &PutPayload, create: bool) -> io::Result<()> {
-    let parent = path.parent().unwrap_or(FilePath::new("/"));
-    make_directories(parent)?;
-    let written = write_synced(temporary, payload).and_then(|()| {
-        failpoint("put.synced");
-        if create { fs::hard_link(temporary, path) } else { fs::rename(temporary, path) }
-    });
-    failpoint("put.linked");
-    if create || written.is_err() {
-        // The link stays; the temporary name is of no use any more.
-        let _ = fs::remove_file(temporary);
+impl Writes {
+    /// Writes a file whole, or not at all. An error after the name was made leaves it unknown whether it would survive a
+    /// crash.
+    fn put(&self, path: &FilePath, temporary: &FilePath, payload: &PutPayload, create: bool) -> io::Result<()> {
+        let parent = path.parent().unwrap_or(FilePath::new("/"));
+        self.make_directories(parent)?;
+        let written = self.write_synced(temporary, payload).and_then(|()| {
+            failpoint("put.synced");
+            if create { self.disk.link(temporary, path) } else { self.disk.rename(temporary, path) }
+        });
+        failpoint("put.linked");
+        if create || written.is_err() {
+            // The link stays; the temporary name is of no use any more.
+            let _ = self.disk.remove(temporary);
+        }
+        written?;
+        self.disk.sync_directory(parent)
     }
-    written?;
-    File::open(parent)?.sync_all()
-}
 
-fn write_synced(path: &FilePath, payload: &PutPayload) -> io::Result<()> {
-    let mut file = File::create(path)?;
-    for part in payload {
-        file.write_all(part)?;
+    fn write_synced(&self, path: &FilePath, payload: &PutPayload) -> io::Result<()> {
+        let file = self.disk.write(path, payload)?;
+        failpoint("put.written");
+        self.disk.sync_file(&file, path)
     }
-    failpoint("put.written");
-    file.sync_all()
-}
 
-/// Makes a directory and its missing parents, and syncs each directory that got a new entry.
-fn make_directories(directory: &FilePath) -> io::Result<()> {
-    if directory.is_dir() {
-        return Ok(());
+    /// Makes a directory and its missing parents, and syncs each directory that has one of them.
+    fn make_directories(&self, directory: &FilePath) -> io::Result<()> {
+        if directory == self.base || self.named.lock().contains(directory) {
+            return Ok(());
+        }
+        let parent = directory.parent().ok_or(io::ErrorKind::NotFound)?;
+        self.make_directories(parent)?;
+        match self.disk.create_directory(directory) {
+            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
+            _ => self.disk.sync_directory(parent)?,
+        }
+        self.named.lock().insert(directory.to_path_buf());
+        Ok(())
     }
-    let parent = directory.parent().ok_or(io::ErrorKind::NotFound)?;
-    make_directories(parent)?;
-    match fs::create_dir(directory) {
-        // Another writer made it at the same time.
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
-        Err(error) => Err(error),
-        Ok(()) => File::open(parent)?.sync_all(),
-    }
-}
 
-fn sync_file_and_parent(path: &FilePath) -> io::Result<()> {
-    File::open(path)?.sync_all()?;
-    File::open(path.parent().unwrap_or(FilePath::new("/")))?.sync_all()
+    /// Syncs a file that the inner store has copied.
+    fn sync_copy(&self, path: &FilePath) -> io::Result<()> {
+        self.disk.sync_file(&File::open(path)?, path)?;
+        self.disk.sync_directory(path.parent().unwrap_or(FilePath::new("/")))
+    }
 }
 
 #[cfg(test)]
@@ -210,6 +235,8 @@ mod tests {
     use futures::executor::block_on;
     use object_store::ObjectStoreExt;
 
+    use std::fs;
+
     use super::*;
 
     fn location(directory: &tempfile::TempDir, name: &str) -> Path {
@@ -219,7 +246,7 @@ mod tests {
     #[test]
     fn puts_make_their_directories_and_create_only_once() {
         let directory = tempfile::tempdir().unwrap();
-        let store = DurableFiles::new();
+        let store = DurableFiles::below(directory.path());
         let path = location(&directory, "a/b/file.json");
         let create = PutOptions { mode: PutMode::Create, ..Default::default() };
         block_on(store.put_opts(&path, "one".into(), create.clone())).unwrap();
@@ -235,7 +262,7 @@ mod tests {
     #[test]
     fn what_a_crash_leaves_is_not_listed() {
         let directory = tempfile::tempdir().unwrap();
-        let store = DurableFiles::new();
+        let store = DurableFiles::below(directory.path());
         let path = directory.path().join("file.json");
         fs::write(store.temporary_name(&path), "torn").unwrap();
         let root = Path::from_absolute_path(directory.path()).unwrap();
@@ -246,7 +273,7 @@ mod tests {
     #[test]
     fn uploads_in_parts_become_one_file() {
         let directory = tempfile::tempdir().unwrap();
-        let store = DurableFiles::new();
+        let store = DurableFiles::below(directory.path());
         let path = location(&directory, "parts");
         let mut upload = block_on(store.put_multipart(&path)).unwrap();
         block_on(upload.put_part("ab".into())).unwrap();

@@ -6,6 +6,7 @@
 mod choose;
 mod compact;
 mod data_file;
+mod disk;
 mod durable_files;
 mod flush;
 mod log;
@@ -50,7 +51,8 @@ pub(crate) struct FileStore {
 impl FileStore {
     /// The files below a data directory.
     pub(crate) fn new(directory: &FilePath) -> Result<Self> {
-        Self::with_store(directory, Arc::new(DurableFiles::new()))
+        std::fs::create_dir_all(directory)?;
+        Self::with_store(directory, Arc::new(DurableFiles::below(&directory.canonicalize()?)))
     }
 
     /// The same through a given object store; it has the whole file system, paths being absolute.
@@ -69,7 +71,8 @@ impl FileStore {
         Ok(TableFiles { writer, maintainer: tokio::sync::Mutex::default(), reader })
     }
 
-    /// Removes the files of a bucket that is deleted. What cannot be removed stays, and nothing names it.
+    /// Removes the files of a bucket that is deleted. What cannot be removed stays, and nothing names it: an id is never
+    /// given twice.
     pub(crate) fn remove_bucket(&self, bucket: &str) {
         let directory = self.bucket_directory(bucket);
         if let Err(error) = std::fs::remove_dir_all(&directory)

@@ -38,7 +38,8 @@ impl Bench {
     async fn new() -> Self {
         let directory = tempfile::tempdir().unwrap();
         let clock = Arc::new(ManualClock::new(START));
-        let disk = Arc::new(FaultyDisk { inner: DurableFiles::new(), fault: Mutex::new(None) });
+        let inner = DurableFiles::below(&directory.path().canonicalize().unwrap());
+        let disk = Arc::new(FaultyDisk { inner, fault: Mutex::new(None) });
         let catalogue = Arc::new(Catalogue::open(&directory.path().join("catalogue")).unwrap());
         let mut bench = Bench { directory, clock, disk, catalogue, store: None, bucket: "".into() };
         bench.reopen().await;
@@ -52,9 +53,13 @@ impl Bench {
 
     /// Stops without a word, as a kill does: what was not flushed is gone.
     async fn reopen(&mut self) {
+        let disk: Arc<dyn ObjectStore> = Arc::clone(&self.disk) as _;
+        self.reopen_on(disk).await;
+    }
+
+    async fn reopen_on(&mut self, disk: Arc<dyn ObjectStore>) {
         self.store = None;
         let catalogue = Arc::clone(&self.catalogue);
-        let disk: Arc<dyn ObjectStore> = Arc::clone(&self.disk) as _;
         let files = FileStore::with_store(self.directory.path(), disk).unwrap();
         let clock: Arc<ManualClock> = Arc::clone(&self.clock);
         self.store = Some(Store::open_with(files, StoreOptions::default(), catalogue, clock).await.unwrap());
@@ -515,6 +520,152 @@ async fn checkpoints_are_written_and_opened() {
     assert_eq!(files_below(&log, ".checkpoint.parquet").len(), 1);
     bench.reopen().await;
     assert_eq!(values(&bench.read(always(), &[]).await), (0..101).map(Cell::Int).collect::<Vec<_>>());
+}
+
+/// A disk of a machine that loses power after a number of steps: what was not synced by then is gone, or torn.
+#[derive(Debug)]
+struct ForgetfulDisk {
+    state: Mutex<Unsynced>,
+}
+
+#[derive(Debug, Default)]
+struct Unsynced {
+    /// Steps until the power fails; then every step fails.
+    left: usize,
+    /// Names that their directory may forget, with what had the name before.
+    names: Vec<(PathBuf, Option<Vec<u8>>)>,
+    /// Files whose bytes are not synced.
+    files: Vec<PathBuf>,
+}
+
+impl ForgetfulDisk {
+    fn step(&self) -> std::io::Result<parking_lot::MutexGuard<'_, Unsynced>> {
+        let mut state = self.state.lock();
+        if state.left == 0 {
+            return Err(std::io::Error::other("the power is gone"));
+        }
+        state.left -= 1;
+        Ok(state)
+    }
+
+    /// The power comes back: what was not synced is not there, or empty.
+    fn forget(&self) {
+        let mut state = self.state.lock();
+        for path in state.files.drain(..) {
+            if path.exists() {
+                std::fs::write(path, "").unwrap();
+            }
+        }
+        for (path, before) in std::mem::take(&mut state.names).into_iter().rev() {
+            match before {
+                Some(bytes) => std::fs::write(path, bytes).unwrap(),
+                None if path.is_dir() => std::fs::remove_dir_all(path).unwrap(),
+                None => drop(std::fs::remove_file(path)),
+            }
+        }
+        state.left = usize::MAX;
+    }
+}
+
+impl super::disk::Disk for ForgetfulDisk {
+    fn write(&self, path: &Path, payload: &object_store::PutPayload) -> std::io::Result<std::fs::File> {
+        let mut state = self.step()?;
+        state.names.push((path.into(), None));
+        state.files.push(path.into());
+        super::disk::RealDisk.write(path, payload)
+    }
+
+    fn sync_file(&self, _: &std::fs::File, path: &Path) -> std::io::Result<()> {
+        self.step()?.files.retain(|unsynced| unsynced != path);
+        Ok(())
+    }
+
+    fn link(&self, from: &Path, to: &Path) -> std::io::Result<()> {
+        let mut state = self.step()?;
+        super::disk::RealDisk.link(from, to)?;
+        state.names.push((to.into(), None));
+        if state.files.contains(&from.to_path_buf()) {
+            state.files.push(to.into());
+        }
+        Ok(())
+    }
+
+    fn rename(&self, from: &Path, to: &Path) -> std::io::Result<()> {
+        let mut state = self.step()?;
+        let before = std::fs::read(to).ok();
+        super::disk::RealDisk.rename(from, to)?;
+        state.names.push((to.into(), before));
+        for unsynced in state.files.iter_mut().filter(|unsynced| *unsynced == from) {
+            *unsynced = to.into();
+        }
+        Ok(())
+    }
+
+    fn remove(&self, path: &Path) -> std::io::Result<()> {
+        let _state = self.step()?;
+        super::disk::RealDisk.remove(path)
+    }
+
+    fn create_directory(&self, path: &Path) -> std::io::Result<()> {
+        let mut state = self.step()?;
+        super::disk::RealDisk.create_directory(path)?;
+        state.names.push((path.into(), None));
+        Ok(())
+    }
+
+    fn sync_directory(&self, path: &Path) -> std::io::Result<()> {
+        self.step()?.names.retain(|(unsynced, _)| unsynced.parent() != Some(path));
+        Ok(())
+    }
+}
+
+/// Power is lost between any two steps of two flushes and a compaction: the table opens at the last commit, and with the
+/// log from the last low-water nothing is lost or counts twice.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_power_cut_loses_nothing() {
+    let mut steps = 0;
+    while power_fails(steps).await {
+        steps += 1;
+    }
+    assert!(steps > 40, "{steps} steps");
+}
+
+/// Returns whether the power failed after so many steps.
+async fn power_fails(steps: usize) -> bool {
+    let mut bench = Bench::new().await;
+    let base = bench.directory.path().canonicalize().unwrap();
+    let disk = Arc::new(ForgetfulDisk { state: Mutex::new(Unsynced { left: steps, ..Unsynced::default() }) });
+    let on_disk = |disk: &Arc<ForgetfulDisk>| Arc::new(DurableFiles::on(Arc::clone(disk) as _, &base));
+    bench.reopen_on(on_disk(&disk)).await;
+    let source = partition("b", 0);
+    let mut oracle = Oracle::default();
+    let (mut log, mut low_water, mut failed) = (Vec::new(), 0, false);
+    for round in 0..3u64 {
+        let point = |place: u64, time: i64| {
+            let offset = round * 2 + place;
+            row(offset, START + offset as i64, "m", &[("host", "a")], &[("x", Int(offset as i64))], START + time)
+        };
+        let rows = [point(0, 5), point(1, 7 + round as i64)];
+        rows.iter().for_each(|row| oracle.add(row));
+        log.extend(rows.iter().cloned());
+        bench.apply(&source, &rows);
+        let done = match bench.store().flush_all().await {
+            Ok(_) if round == 1 => bench.store().compact_bucket(&bench.bucket).await.map(|_| ()),
+            done => done.map(|_| ()),
+        };
+        low_water = low_water.max(bench.store().low_water(&source).unwrap() as usize);
+        if done.is_err() {
+            failed = true;
+            disk.forget();
+            bench.reopen_on(on_disk(&disk)).await;
+            bench.apply(&source, &log[low_water..]);
+        }
+        assert_eq!(bench.read(always(), &[]).await, oracle.long(always(), |_, _, _, _| true), "after {steps} steps");
+    }
+    bench.reopen_on(on_disk(&disk)).await;
+    bench.apply(&source, &log[low_water..]);
+    assert_eq!(bench.read(always(), &[]).await, oracle.long(always(), |_, _, _, _| true), "after {steps} steps");
+    failed
 }
 
 /// Each write of two flushes (schema, Parquet, commit) fails once, in each way; the program goes on, or is killed there and
