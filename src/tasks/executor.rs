@@ -110,10 +110,23 @@ pub struct Attempt {
 }
 
 impl Attempt {
-    /// Ends the attempt early.
-    pub fn stop(&self, stop: Stop) {
-        self.stop.lock().get_or_insert(stop);
-        self.cancel.cancel();
+    /// Ends the attempt early. Returns false if it is too late for that: its end is being written already.
+    pub fn stop(&self, stop: Stop) -> bool {
+        // Held, so that a cancel is either heard or refused: the phase does not change meanwhile.
+        let phase = self.phase.lock();
+        let in_time = *phase != Phase::Writing;
+        if in_time || stop == Stop::Withdrawn {
+            self.stop.lock().get_or_insert(stop);
+            self.cancel.cancel();
+        }
+        in_time
+    }
+
+    /// From now on it is too late to cancel. Returns who has ended the attempt before that.
+    fn begin_writing(&self) -> Option<Stop> {
+        let mut phase = self.phase.lock();
+        *phase = Phase::Writing;
+        *self.stop.lock()
     }
 }
 
@@ -179,10 +192,12 @@ impl Executor {
             () = attempt.cancel.cancelled() => Err(self.canceled(attempt)),
             worked = self.work(attempt, &mut run) => worked,
         };
-        if *attempt.stop.lock() == Some(Stop::Withdrawn) && worked.is_err() {
-            return Ended::Withdrawn;
-        }
-        *attempt.phase.lock() = Phase::Writing;
+        let worked = match (worked, attempt.begin_writing()) {
+            (Err(_), Some(Stop::Withdrawn)) => return Ended::Withdrawn,
+            // Also when the script ended at the same moment: whoever canceled the run was told that it is.
+            (_, Some(Stop::Canceled)) => Err(self.canceled(attempt)),
+            (worked, _) => worked,
+        };
         let failure = match worked {
             Ok(report) => match self.succeed(attempt, &mut run, report).await {
                 Ok(()) => return Ended::Recorded { decided: true },

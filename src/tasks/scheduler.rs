@@ -108,7 +108,7 @@ impl Scheduler {
                 self.executor.runs.append(Vec::new(), &[ControlRecord::Skipped(skipped)]).await?;
             }
             for (definition, start) in starts {
-                self.start(definition, start);
+                self.start(definition, start, None);
             }
         }
     }
@@ -176,8 +176,7 @@ impl Scheduler {
         };
         let running = self.live.lock().get(task).and_then(|live| live.running.get(&under_way.slot_ns).cloned());
         if let Some(attempt) = running {
-            attempt.stop(Stop::Canceled);
-            return true;
+            return attempt.stop(Stop::Canceled);
         }
         let Some(definition) = self.executor.runs.with_task(task, |task| task.definition.clone()) else {
             return false;
@@ -190,8 +189,11 @@ impl Scheduler {
             manual: under_way.manual,
             id: Some(under_way.id),
         };
-        self.start(definition, start).stop(Stop::Canceled);
-        true
+        // Canceled before it starts, or it might have failed by then.
+        match self.start(definition, start, Some(Stop::Canceled)) {
+            Some(running) => running.stop(Stop::Canceled),
+            None => true,
+        }
     }
 
     /// A changed script is not made to wait for what the old one did.
@@ -265,7 +267,8 @@ impl Scheduler {
         Live { watched_since_ns: self.started_ns, ..Live::default() }
     }
 
-    fn start(self: &Arc<Self>, definition: Definition, start: Start) -> Arc<Attempt> {
+    /// Starts an attempt, which may be ended already; returns the one that runs for the slot, if there is one.
+    fn start(self: &Arc<Self>, definition: Definition, start: Start, stop: Option<Stop>) -> Option<Arc<Attempt>> {
         let attempt = Arc::new(Attempt {
             id: start.id.unwrap_or_else(new_id),
             number: start.tries + 1,
@@ -278,24 +281,27 @@ impl Scheduler {
             stop: Mutex::new(None),
             phase: Mutex::new(Phase::WaitingForData),
         });
+        if let Some(stop) = stop {
+            attempt.stop(stop);
+        }
         let task = attempt.definition.id.clone();
         let mut all = self.live.lock();
         let live = all.entry(task).or_insert_with(|| self.fresh());
         if let Some(running) = live.running.get(&attempt.slot_ns) {
-            return Arc::clone(running);
+            return Some(Arc::clone(running));
         }
         live.waiting.remove(&attempt.slot_ns);
         live.running.insert(attempt.slot_ns, Arc::clone(&attempt));
         drop(all);
         meters::started(self.executor.clock.now_ns().saturating_sub(attempt.requested_ns));
         self.changed();
-        let (scheduler, started) = (Arc::clone(self), Arc::clone(&attempt));
+        let scheduler = Arc::clone(self);
         tokio::spawn(async move {
-            let made = std::panic::AssertUnwindSafe(scheduler.executor.attempt(&started)).catch_unwind().await;
+            let made = std::panic::AssertUnwindSafe(scheduler.executor.attempt(&attempt)).catch_unwind().await;
             let ended = made.unwrap_or_else(|_| Ended::Unrecorded(Error::internal("panic while making the attempt")));
-            scheduler.ended(&started, ended);
+            scheduler.ended(&attempt, ended);
         });
-        attempt
+        None
     }
 
     fn ended(&self, attempt: &Attempt, ended: Ended) {
