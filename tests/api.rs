@@ -16,7 +16,7 @@ struct Server {
     daemon: Daemon,
     token: String,
     http: reqwest::Client,
-    _home: tempfile::TempDir,
+    home: tempfile::TempDir,
 }
 
 struct Answer {
@@ -38,11 +38,24 @@ impl Answer {
 impl Server {
     fn start() -> Server {
         let home = tempfile::tempdir().expect("a directory");
+        std::fs::create_dir(home.path().join("tasks")).expect("a directory");
+        Self::over(home)
+    }
+
+    /// Over what a directory holds.
+    fn over(home: tempfile::TempDir) -> Server {
         let (data, tasks) = (home.path().join("data"), home.path().join("tasks"));
-        std::fs::create_dir(&tasks).expect("a directory");
-        let daemon = Daemon::start(&Start { data_dir: &data, tasks_dir: &tasks, config: None, kafka: None });
+        let config = Some(home.path().join("fluxmill.toml")).filter(|file| file.exists());
+        let start = Start { data_dir: &data, tasks_dir: &tasks, config: config.as_deref(), kafka: None };
+        let daemon = Daemon::start(&start);
         let token = std::fs::read_to_string(data.join("token")).expect("a token");
-        Server { daemon, token, http: reqwest::Client::new(), _home: home }
+        Server { daemon, token, http: reqwest::Client::new(), home }
+    }
+
+    /// Kills the daemon and starts another one.
+    fn restart(self) -> Server {
+        self.daemon.kill();
+        Self::over(self.home)
     }
 
     fn request(&self, method: &str, path: &str) -> reqwest::RequestBuilder {
@@ -284,6 +297,65 @@ async fn to_writes_into_the_bucket_and_its_topic() {
     assert!(record["key"].as_str().expect("a key").starts_with("m,by=us,t=a"), "{record}");
 }
 
+/// InfluxDB deletes whole points of the series that a predicate names, from the start to the stop, both included.
+#[tokio::test]
+async fn deletes_hide_points_at_once_and_for_good() {
+    let server = Server::start();
+    server.make_bucket("b").await;
+    let lines: String =
+        (1..=6).map(|n| format!("m,host=a v={n},w={n}i {n}000000000\nm,host=b v={n} {n}000000000\n")).collect();
+    assert_eq!(server.write("org=fluxmill&bucket=b", &format!("{lines}n,host=a v=1 1000000000")).await.status, 204);
+    let delete = async |start: u32, stop: u32, predicate: &str| {
+        let time = |second: u32| format!("1970-01-01T00:00:{second:02}Z");
+        let body = json!({ "start": time(start), "stop": time(stop), "predicate": predicate });
+        server.post("/api/v2/delete?org=fluxmill&bucket=b", body).await
+    };
+    let count = |filter: &str| {
+        server.daemon.rows(&format!("from(bucket: \"b\") |> range(start: 0) |> filter(fn: (r) => {filter})")).len()
+    };
+    let gone = delete(2, 4, "_measurement=\"m\" AND host=\"a\"").await;
+    assert_eq!((gone.status, gone.body.as_str()), (204, ""), "{}", gone.body);
+    assert_eq!((count("r.host == \"a\" and r._measurement == \"m\""), count("r.host == \"b\"")), (6, 6));
+    // What is written again is there again, and so it is after a restart.
+    assert_eq!(server.write("org=fluxmill&bucket=b", "m,host=a v=30 3000000000").await.status, 204);
+    assert_eq!(count("r._field == \"v\" and r._measurement == \"m\" and r.host == \"a\""), 4);
+    assert_eq!(delete(0, 59, "host=\"b\"").await.status, 204);
+    let server = server.restart();
+    let rows = server.daemon.rows("from(bucket: \"b\") |> range(start: 0)");
+    assert_eq!(rows.len(), 8, "{rows:?}");
+    let command = ["bucket", "delete-rows", "b", "--start", "1970-01-01T00:00:00Z", "--stop", "1970-01-01T00:01:00Z"];
+    server.daemon.output(&command);
+    assert_eq!(server.daemon.rows("from(bucket: \"b\") |> range(start: 0)").len(), 0);
+    let topic = server.daemon.output(&["topic", "tail", "b", "--from", "0", "--json"]);
+    let deletes = topic.lines().filter(|line| line.contains("application/vnd.fluxmill.delete+json")).count();
+    assert_eq!(deletes, 3, "a delete is a record of the bucket's topic: {topic}");
+}
+
+#[tokio::test]
+async fn a_delete_is_refused_as_influxdb_refuses_it() {
+    let server = Server::start();
+    server.make_bucket("b").await;
+    let (start, stop) = ("1970-01-01T00:00:00Z", "1970-01-01T00:01:00Z");
+    for (path, body, status, words) in [
+        ("bucket=b&org=fluxmill", json!({}), 400, "invalid RFC3339Nano for field start, please format your time"),
+        ("bucket=b&org=fluxmill", json!({ "start": start, "stop": "now" }), 400, "invalid RFC3339Nano for field stop"),
+        (
+            "bucket=b&org=fluxmill",
+            json!({ "start": start, "stop": stop, "predicate": "a=1 or b=2" }),
+            400,
+            "the logical operator OR is not supported for delete predicate yet",
+        ),
+        ("bucket=b&org=fluxmill", json!({ "start": start, "stop": stop, "predicate": "a>1" }), 400, "at position 1"),
+        ("bucket=b&org=fluxmill", json!({ "start": start, "stop": stop, "predicate": "_field=\"v\"" }), 501, "_field"),
+        ("bucket=none&org=fluxmill", json!({ "start": start, "stop": stop }), 404, "bucket \"none\" not found"),
+        ("bucket=b&org=other", json!({ "start": start, "stop": stop }), 404, "organization name \"other\" not found"),
+    ] {
+        let answer = server.post(&format!("/api/v2/delete?{path}"), body).await;
+        assert_eq!(answer.status, status, "{path}: {}", answer.body);
+        assert!(answer.message().contains(words), "{}", answer.message());
+    }
+}
+
 /// The requests of Telegraf's `influxdb_v2` output: gzip, no precision, and only 2xx counts as delivered.
 #[tokio::test]
 async fn telegraf_s_requests_are_taken() {
@@ -303,6 +375,41 @@ async fn telegraf_s_requests_are_taken() {
     assert_eq!(answer.status, 204, "{}", answer.body);
     let rows = server.daemon.rows("from(bucket: \"telegraf\") |> range(start: 0)");
     assert_eq!(rows.len(), 2000);
+}
+
+/// Telegraf itself, with InfluxDB's output: a file of lines arrives whole, and again is the same.
+#[test]
+fn telegraf_delivers_its_metrics() {
+    let telegraf = cache().join("telegraf/telegraf");
+    assert!(telegraf.exists(), "{} is missing: run `make services`", telegraf.display());
+    let server = Server::start();
+    server.daemon.output(&["bucket", "create", "telegraf"]);
+    let folder = tempfile::tempdir().expect("a directory");
+    let lines: String = (0..3_000)
+        .map(|n| format!("cpu,cpu=cpu{},host=edge usage_idle={}.5,busy={n}i 17000000000000{n:05}\n", n % 4, n % 100))
+        .collect();
+    std::fs::write(folder.path().join("metrics"), lines).expect("a file");
+    let config = format!(
+        "[agent]\n  omit_hostname = true\n  metric_batch_size = 500\n[[inputs.file]]\n  files = [\"metrics\"]\n  \
+         data_format = \"influx\"\n[[outputs.influxdb_v2]]\n  urls = [\"{}\"]\n  token = \"{}\"\n  \
+         organization = \"fluxmill\"\n  bucket = \"telegraf\"\n",
+        server.daemon.url, server.token
+    );
+    std::fs::write(folder.path().join("telegraf.conf"), config).expect("a file");
+    let once = || {
+        let output = Command::new(&telegraf)
+            .args(["--config", "telegraf.conf", "--once"])
+            .current_dir(folder.path())
+            .output()
+            .expect("telegraf runs");
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    };
+    once();
+    let rows = server.daemon.rows("from(bucket: \"telegraf\") |> range(start: 0)");
+    assert_eq!(rows.len(), 6_000);
+    // The same again is the same points.
+    once();
+    assert_eq!(server.daemon.rows("from(bucket: \"telegraf\") |> range(start: 0)").len(), 6_000);
 }
 
 fn cache() -> PathBuf {

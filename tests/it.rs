@@ -15,6 +15,7 @@ mod functions;
 mod grammar;
 #[cfg(feature = "mqtt")]
 mod ingest;
+mod operations;
 mod query;
 mod readme;
 mod support;

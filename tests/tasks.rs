@@ -6,5 +6,6 @@
 mod failures;
 mod files;
 mod house;
+mod replace;
 mod seams;
 mod slots;

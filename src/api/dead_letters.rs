@@ -1,4 +1,4 @@
-//! `/api/fluxmill/dead-letters`: records that could not be decoded or kept, and why.
+//! `/api/fluxmill/dead-letters`: records that could not be decoded or kept, and why; and their replay.
 //!
 //! Reads the `<topic>.dead-letter` topics; for `fluxmill dead-letter`.
 
@@ -12,7 +12,8 @@ use serde_json::{Value, json};
 use super::error::ApiResult;
 use super::{Api, Shared};
 use crate::commitlog::Record;
-use crate::error::Result;
+use crate::error::{Error, Result};
+use crate::ingest::dead_letter::{Replayed, Which, replay_all};
 
 /// The end of a dead-letter topic's name.
 const SUFFIX: &str = ".dead-letter";
@@ -55,6 +56,40 @@ pub(super) async fn show(
         }
     };
     Ok(Json(letters.into()))
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+pub(super) struct ReplayBody {
+    all: bool,
+    only: Option<String>,
+}
+
+pub(super) async fn replay(
+    State(api): Shared,
+    Path(topic): Path<String>,
+    body: Option<Json<ReplayBody>>,
+) -> ApiResult<Json<Value>> {
+    let body = body.map(|Json(body)| body).unwrap_or_default();
+    let which = match &body.only {
+        Some(text) => {
+            let place = text.split_once('/');
+            let parsed = place.and_then(|(partition, offset)| Some((partition.parse().ok()?, offset.parse().ok()?)));
+            let (partition, offset) = parsed.ok_or_else(|| {
+                Error::invalid(format!("only: expected PARTITION/OFFSET such as 0/17, found {text:?}"))
+            })?;
+            Which::Only { partition, offset }
+        }
+        None if body.all => Which::All,
+        None => Which::New,
+    };
+    api.check_lag()?;
+    let done = replay_all(api.log.as_ref(), &topic, which).await?;
+    if matches!(which, Which::Only { .. }) && done == Replayed::default() {
+        let place = body.only.unwrap_or_default();
+        return Err(Error::not_found(format!("no dead letter of {topic} stood at {place}")).into());
+    }
+    Ok(Json(json!({ "replayed": done.replayed, "tooLong": done.too_long })))
 }
 
 /// The newest letters over all partitions, newest first.

@@ -61,6 +61,7 @@ impl IntoResponse for ApiError {
         let status = self.status.unwrap_or(own_status);
         let code = match status {
             StatusCode::UNPROCESSABLE_ENTITY if own_status != status => "unprocessable entity",
+            StatusCode::FORBIDDEN => "forbidden",
             StatusCode::PAYLOAD_TOO_LARGE => "request too large",
             StatusCode::METHOD_NOT_ALLOWED => "method not allowed",
             _ => own_code,

@@ -40,7 +40,8 @@ pub(super) async fn metrics(State(api): Shared) -> Response {
 
 pub(super) async fn links() -> Json<Value> {
     Json(json!({
-        "buckets": "/api/v2/buckets", "orgs": "/api/v2/orgs", "tasks": "/api/v2/tasks", "write": "/api/v2/write",
+        "authorizations": "/api/v2/authorizations", "buckets": "/api/v2/buckets", "orgs": "/api/v2/orgs", "tasks": "/api/v2/tasks", "write": "/api/v2/write",
+        "delete": "/api/v2/delete",
         "query": { "self": "/api/v2/query" },
         "system": { "health": "/health", "metrics": "/metrics" },
     }))

@@ -4,12 +4,15 @@
 //! before it is durable, every body has a limit, and every error is InfluxDB's error JSON.
 
 mod auth;
+mod authorizations;
 mod buckets;
 mod dead_letters;
+mod delete;
 mod error;
 mod health;
 mod orgs;
 mod query;
+mod runs;
 mod tasks;
 mod topics;
 mod write;
@@ -33,7 +36,7 @@ use tower_http::cors::CorsLayer;
 use crate::clock::Clock;
 use crate::commitlog::CommitLog;
 use crate::engine::Engine;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::ingest::accept::Accept;
 use crate::ingest::sink::Sink;
 use crate::name::Name;
@@ -80,6 +83,24 @@ pub struct Api {
     pub max_body: usize,
 }
 
+impl Api {
+    /// Refuses what would be appended while the buckets are too far behind the log.
+    fn check_lag(&self) -> Result<()> {
+        let lag = self.sink.lag();
+        if lag > self.max_lag {
+            let message = format!("the buckets are {lag} records behind the log; come back in a second");
+            return Err(Error::unavailable(message));
+        }
+        Ok(())
+    }
+}
+
+/// Says on an answer that what was taken cannot be read yet.
+fn mark_pending(response: &mut Response) {
+    let name = HeaderName::from_static("x-fluxmill-visible");
+    response.headers_mut().insert(name, HeaderValue::from_static("pending"));
+}
+
 /// What every handler is given.
 type Shared = axum::extract::State<Arc<Api>>;
 
@@ -88,14 +109,29 @@ fn router(api: Arc<Api>) -> Router {
     let max_body = api.max_body;
     let guarded = Router::new()
         .route("/api/v2/write", post(write::write))
+        .route("/api/v2/delete", post(delete::delete))
         .route("/api/v2/query", post(query::query))
+        .route("/api/v2/authorizations", get(authorizations::list).post(authorizations::create))
+        .route(
+            "/api/v2/authorizations/{id}",
+            get(authorizations::show).patch(authorizations::change).delete(authorizations::revoke),
+        )
         .route("/api/v2/buckets", get(buckets::list).post(buckets::create))
         .route("/api/v2/buckets/{id}", get(buckets::show).patch(buckets::change).delete(buckets::delete))
         .route("/api/v2/orgs", get(orgs::list))
         .route("/api/v2/orgs/{id}", get(orgs::show))
-        .route("/api/v2/tasks", get(tasks::list))
-        .route("/api/v2/tasks/{id}", get(tasks::show))
-        .route("/api/v2/tasks/{id}/runs", get(tasks::runs).post(tasks::run_now))
+        .route("/api/v2/tasks", get(tasks::list).post(tasks::create))
+        .route("/api/v2/tasks/{id}", get(tasks::show).patch(tasks::change).delete(tasks::delete))
+        .route("/api/v2/tasks/{id}/labels", get(tasks::labels))
+        .route("/api/v2/tasks/{id}/members", get(tasks::members))
+        .route("/api/v2/tasks/{id}/owners", get(tasks::owners))
+        .route("/api/v2/tasks/{id}/logs", get(runs::task_logs))
+        .route("/api/v2/tasks/{id}/runs", get(runs::list).post(runs::run_now))
+        .route("/api/v2/tasks/{id}/runs/{run}", get(runs::show).delete(runs::cancel))
+        .route("/api/v2/tasks/{id}/runs/{run}/logs", get(runs::run_logs))
+        .route("/api/v2/tasks/{id}/runs/{run}/retry", post(runs::retry))
+        .route("/api/fluxmill/tasks/{id}/plan", get(runs::plan))
+        .route("/api/fluxmill/tasks/{id}/backfill", post(runs::backfill))
         .route("/api/fluxmill/buckets/{bucket}/compact", post(buckets::compact))
         .route("/api/fluxmill/buckets/{bucket}/rebuild", post(buckets::rebuild))
         .route("/api/fluxmill/buckets/{bucket}/retype", post(buckets::retype))
@@ -105,6 +141,7 @@ fn router(api: Arc<Api>) -> Router {
         .route("/api/fluxmill/topics/{topic}/records", get(topics::records))
         .route("/api/fluxmill/dead-letters", get(dead_letters::list))
         .route("/api/fluxmill/dead-letters/{topic}", get(dead_letters::show))
+        .route("/api/fluxmill/dead-letters/{topic}/replay", post(dead_letters::replay))
         .route_layer(middleware::from_fn_with_state(api.clone(), auth::require_token));
     Router::new()
         .route("/health", get(health::health))

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use axum::Extension;
 use axum::body::{Body, Bytes};
 use axum::extract::{Query, State};
 use axum::http::{HeaderMap, StatusCode, header};
@@ -15,6 +16,7 @@ use serde::Deserialize;
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 
+use super::auth::Scope;
 use super::error::{ApiError, ApiResult};
 use super::{Api, Shared, orgs};
 use crate::diagnostic::{Diagnostic, Source, render};
@@ -68,6 +70,7 @@ struct Asked {
 
 pub(super) async fn query(
     State(api): Shared,
+    Extension(scope): Extension<Scope>,
     Query(parameters): Query<Parameters>,
     headers: HeaderMap,
     body: Bytes,
@@ -79,12 +82,12 @@ pub(super) async fn query(
     let request = RunRequest::new(asked.source.clone(), now_ns, api.world.clone());
     let prefer = headers.get("prefer").and_then(|value| value.to_str().ok()).unwrap_or_default();
     if prefer.starts_with("return-no-content") {
-        return match run(&api, request, &mut DiscardResults).await {
+        return match run(&api, request, scope, &mut DiscardResults).await {
             Ok(()) => Ok(StatusCode::NO_CONTENT.into_response()),
             Err(error) => Err(explain(&asked.source, error)),
         };
     }
-    stream(api, request, asked).await
+    stream(api, request, scope, asked).await
 }
 
 fn read_body(content_type: &str, body: &[u8]) -> Result<Asked> {
@@ -126,7 +129,7 @@ fn read_dialect(body: DialectBody) -> Result<Dialect> {
 }
 
 /// Runs a script; what it staged is durable when this returns.
-async fn run(api: &Api, request: RunRequest, results: &mut dyn ResultSink) -> Result<(), RunError> {
+async fn run(api: &Api, request: RunRequest, scope: Scope, results: &mut dyn ResultSink) -> Result<(), RunError> {
     // What was acknowledged before the query can be read by it; a sink that is behind or a log that is away is no reason
     // not to answer with what there is.
     if let Err(error) = freshness::wait(api.log.as_ref(), &api.store, None, FRESH_WITHIN).await {
@@ -135,6 +138,11 @@ async fn run(api: &Api, request: RunRequest, results: &mut dyn ResultSink) -> Re
     let report = api.engine.run(request, results).await?;
     if report.writes.is_empty() {
         return Ok(());
+    }
+    if !scope.write {
+        let error = Error::new(ErrorKind::Unauthorized, "insufficient permissions for write")
+            .with_hint("the token may only read, and the script writes with to()");
+        return Err(RunError::failed(error, report));
     }
     match append(api, &report).await {
         Ok(()) => Ok(()),
@@ -176,7 +184,11 @@ fn explain(source: &Source, error: RunError) -> ApiError {
                 diagnostic.help = error.hint().map(str::to_string);
                 render::to_text(source, &[diagnostic])
             });
-            let answer = ApiError::from(error);
+            let denied = error.kind() == ErrorKind::Unauthorized;
+            let mut answer = ApiError::from(error);
+            if denied {
+                answer = answer.status(StatusCode::FORBIDDEN);
+            }
             match rendered {
                 Some(rendered) => answer.with("rendered", rendered),
                 None => answer,
@@ -198,7 +210,7 @@ fn refused(source: &Source, diagnostics: &[Diagnostic]) -> ApiError {
 }
 
 /// Starts the run and waits for its first piece: an error until then has a status of its own.
-async fn stream(api: Arc<Api>, request: RunRequest, asked: Asked) -> ApiResult<Response> {
+async fn stream(api: Arc<Api>, request: RunRequest, scope: Scope, asked: Asked) -> ApiResult<Response> {
     let (pieces, mut received) = mpsc::channel::<Result<Bytes, RunError>>(PIECES_IN_FLIGHT);
     let cancel = request.cancel.clone();
     let source = asked.source.clone();
@@ -206,7 +218,7 @@ async fn stream(api: Arc<Api>, request: RunRequest, asked: Asked) -> ApiResult<R
         let mut sink =
             CsvSink { writer: CsvWriter::new(Vec::new(), asked.dialect), pieces: pieces.clone(), sent: false };
         let outcome = tokio::select! {
-            outcome = run(&api, request, &mut sink) => outcome,
+            outcome = run(&api, request, scope, &mut sink) => outcome,
             // The client went away: nobody reads the rest.
             () = pieces.closed() => {
                 cancel.cancel();

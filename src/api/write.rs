@@ -8,13 +8,13 @@ use std::io::Read;
 
 use axum::body::Bytes;
 use axum::extract::{Query, State};
-use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
 use serde_json::json;
 
 use super::error::{ApiError, ApiResult};
-use super::{Shared, orgs};
+use super::{Shared, mark_pending, orgs};
 use crate::error::{Error, Result};
 use crate::ingest::write::{RefusedLine, write_lines};
 use crate::point::line_protocol::{self, Options, Precision};
@@ -43,11 +43,7 @@ pub(super) async fn write(
         Some(name) => Precision::from_name(name)
             .ok_or_else(|| Error::invalid("invalid precision; valid precision units are ns, us, ms, and s"))?,
     };
-    let lag = api.sink.lag();
-    if lag > api.max_lag {
-        let message = format!("the buckets are {lag} records behind the log; come back in a second");
-        return Err(Error::unavailable(message).into());
-    }
+    api.check_lag()?;
     let body = unpack(&headers, body, api.max_body)?;
     let options = Options { precision, default_time_ns: api.clock.now_ns() };
     let mut names = Names::default();
@@ -73,8 +69,7 @@ pub(super) async fn write(
     }
     let mut response = StatusCode::NO_CONTENT.into_response();
     if !visible {
-        let name = HeaderName::from_static("x-fluxmill-visible");
-        response.headers_mut().insert(name, HeaderValue::from_static("pending"));
+        mark_pending(&mut response);
     }
     Ok(response)
 }

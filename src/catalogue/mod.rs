@@ -34,10 +34,14 @@ pub enum Keyspace {
     Tokens,
     /// Positions of consumers.
     Positions,
+    /// What is deleted by range, by bucket id.
+    Deletes,
+    /// What slots of tasks wrote.
+    Manifests,
 }
 
 impl Keyspace {
-    const ALL: [Keyspace; 8] = [
+    const ALL: [Keyspace; 10] = [
         Keyspace::Meta,
         Keyspace::Buckets,
         Keyspace::Columns,
@@ -46,6 +50,8 @@ impl Keyspace {
         Keyspace::Runs,
         Keyspace::Tokens,
         Keyspace::Positions,
+        Keyspace::Deletes,
+        Keyspace::Manifests,
     ];
 
     fn name(self) -> &'static str {
@@ -58,6 +64,8 @@ impl Keyspace {
             Keyspace::Runs => "runs",
             Keyspace::Tokens => "tokens",
             Keyspace::Positions => "positions",
+            Keyspace::Deletes => "deletes",
+            Keyspace::Manifests => "manifests",
         }
     }
 }
@@ -154,6 +162,21 @@ impl Catalogue {
     pub fn list<T: DeserializeOwned>(&self, keyspace: Keyspace, prefix: impl AsRef<[u8]>) -> Result<Vec<(Vec<u8>, T)>> {
         let mut found = Vec::new();
         for entry in self.keyspace(keyspace).prefix(prefix.as_ref()) {
+            let (key, value) = entry.into_inner().map_err(database_error)?;
+            found.push((key.to_vec(), decode(keyspace, &key, &value)?));
+        }
+        Ok(found)
+    }
+
+    /// The first `limit` keys that begin with `prefix` and their values, the least key first.
+    pub fn list_first<T: DeserializeOwned>(
+        &self,
+        keyspace: Keyspace,
+        prefix: impl AsRef<[u8]>,
+        limit: usize,
+    ) -> Result<Vec<(Vec<u8>, T)>> {
+        let mut found = Vec::new();
+        for entry in self.keyspace(keyspace).prefix(prefix.as_ref()).take(limit) {
             let (key, value) = entry.into_inner().map_err(database_error)?;
             found.push((key.to_vec(), decode(keyspace, &key, &value)?));
         }

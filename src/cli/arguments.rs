@@ -40,6 +40,8 @@ pub(crate) enum Command {
     Route(RouteOptions),
     /// Buckets
     Bucket(BucketOptions),
+    /// Access tokens
+    Token(TokenOptions),
 }
 
 #[derive(Args, Debug)]
@@ -161,6 +163,49 @@ pub(crate) enum TaskAction {
         #[arg(long, default_value_t = 20)]
         limit: usize,
     },
+    /// What would run: missed slots, due ones, the next ones; nothing is started
+    Plan {
+        /// Name or id
+        task: String,
+        /// How many of the next slots
+        #[arg(long, default_value_t = 5)]
+        count: usize,
+    },
+    /// Run all slots of a range again, or for the first time
+    Backfill {
+        /// Name or id
+        task: String,
+        /// The first slot is at or after this time, in RFC 3339
+        #[arg(long, value_name = "TIME")]
+        from: String,
+        /// The last slot is before this time, in RFC 3339; now without it
+        #[arg(long, value_name = "TIME")]
+        to: Option<String>,
+    },
+    /// Run the slot of a run again: the newest that has failed, unless one is named
+    Retry {
+        /// Name or id
+        task: String,
+        /// The id of the run
+        run: Option<String>,
+    },
+    /// Cancel a run: all that are under way, unless one is named
+    Cancel {
+        /// Name or id
+        task: String,
+        /// The id of the run
+        run: Option<String>,
+    },
+    /// Stop running a task; what runs is ended, and its slot runs after a resume
+    Pause {
+        /// Name or id
+        task: String,
+    },
+    /// Run a paused task again; what was missed is caught up
+    Resume {
+        /// Name or id
+        task: String,
+    },
 }
 
 #[derive(Args, Debug)]
@@ -250,6 +295,17 @@ pub(crate) enum DeadLetterAction {
         #[arg(long, default_value_t = 10)]
         limit: usize,
     },
+    /// Append the records again, with their own arrival times: those that were not replayed before
+    Replay {
+        /// The topic that they came from
+        topic: String,
+        /// Also those that were replayed before
+        #[arg(long)]
+        all: bool,
+        /// Only the record that stood there, as `show` prints it
+        #[arg(long, value_name = "PARTITION/OFFSET")]
+        only: Option<String>,
+    },
 }
 
 #[derive(Args, Debug)]
@@ -297,6 +353,20 @@ pub(crate) enum BucketAction {
         /// Its name
         name: String,
     },
+    /// Delete rows of a bucket
+    DeleteRows {
+        /// Its name
+        name: String,
+        /// From here, in RFC 3339
+        #[arg(long, value_name = "TIME")]
+        start: String,
+        /// To here, included, in RFC 3339
+        #[arg(long, value_name = "TIME")]
+        stop: String,
+        /// Only those, such as `_measurement="m" and host="a"`
+        #[arg(long, value_name = "PREDICATE", default_value = "")]
+        predicate: String,
+    },
     /// Make one sorted group of files of each day
     Compact {
         /// Its name
@@ -326,6 +396,37 @@ pub(crate) enum BucketAction {
     Stats {
         /// Its name
         name: String,
+    },
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct TokenOptions {
+    #[command(subcommand)]
+    pub action: TokenAction,
+    #[command(flatten)]
+    pub target: Target,
+}
+
+#[derive(Subcommand, Debug)]
+pub(crate) enum TokenAction {
+    /// All tokens but the operator's
+    List,
+    /// Make a token and print it, once
+    Create {
+        /// What it is for
+        #[arg(long, default_value = "")]
+        description: String,
+        /// It may read, not write
+        #[arg(long, conflicts_with = "write_only")]
+        read_only: bool,
+        /// It may write and change, not read
+        #[arg(long)]
+        write_only: bool,
+    },
+    /// Revoke a token
+    Revoke {
+        /// Its id
+        id: String,
     },
 }
 

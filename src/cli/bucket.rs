@@ -1,4 +1,4 @@
-//! `fluxmill bucket`: list, create, delete, compact, rebuild, retype, stats.
+//! `fluxmill bucket`: list, create, delete, delete rows, compact, rebuild, retype, stats.
 //!
 //! Called by `cli`.
 
@@ -40,6 +40,15 @@ async fn act(client: &Client, action: BucketAction) -> Result<()> {
             };
             client.send(client.request(Method::DELETE, &format!("/api/v2/buckets/{id}"), &[])).await?;
             println!("bucket {name} deleted");
+            Ok(())
+        }
+        BucketAction::DeleteRows { name, start, stop, predicate } => {
+            let body = json!({ "start": start, "stop": stop, "predicate": predicate });
+            let request = client.request(Method::POST, "/api/v2/delete", &[("bucket", &name)]);
+            let answer = client.send(with_json(request, &body)).await?;
+            let pending = answer.headers().contains_key("x-fluxmill-visible");
+            let shows = if pending { "; it shows when the buckets have caught up with the log" } else { "" };
+            println!("deleted from bucket {name}{shows}");
             Ok(())
         }
         BucketAction::Compact { name } => {

@@ -3,6 +3,7 @@
 //! Called by `cli`.
 
 use serde::Deserialize;
+use serde_json::{Value, json};
 
 use super::Outcome;
 use super::arguments::{DeadLetterAction, DeadLetterOptions};
@@ -32,6 +33,7 @@ pub(crate) async fn run(options: DeadLetterOptions) -> Outcome {
     let outcome = match &options.action {
         DeadLetterAction::List => list(&connection.client).await,
         DeadLetterAction::Show { topic, limit } => show(&connection.client, topic, *limit).await,
+        DeadLetterAction::Replay { topic, all, only } => replay(&connection.client, topic, *all, only.as_deref()).await,
     };
     connection.close().await?;
     Ok(outcome?)
@@ -52,6 +54,16 @@ async fn list(client: &Client) -> Result<()> {
         })
         .collect();
     print_columns(&["topic", "count", "newest", "reason"], rows, "no dead letters")?;
+    Ok(())
+}
+
+async fn replay(client: &Client, topic: &str, all: bool, only: Option<&str>) -> Result<()> {
+    let path = format!("/api/fluxmill/dead-letters/{}/replay", escape(topic));
+    let done: Value = client.post(&path, &json!({ "all": all, "only": only })).await?;
+    println!("{} dead letters of {topic} replayed", done["replayed"]);
+    if let Some(too_long @ 1..) = done["tooLong"].as_u64() {
+        println!("{too_long} could not be: only the heads of their payloads were kept");
+    }
     Ok(())
 }
 

@@ -16,6 +16,7 @@ mod serve;
 mod simulate;
 mod target;
 mod task;
+mod token;
 mod topic;
 mod write;
 
@@ -92,6 +93,7 @@ async fn run(arguments: Arguments) -> Outcome {
         Command::DeadLetter(options) => interruptible(dead_letter::run(options)).await,
         Command::Route(options) => route::run(options),
         Command::Bucket(options) => interruptible(bucket::run(options)).await,
+        Command::Token(options) => interruptible(token::run(options)).await,
     }
 }
 

@@ -2,11 +2,12 @@
 //!
 //! Called by `cli`.
 
+use reqwest::Method;
 use serde_json::{Value, json};
 
 use super::Outcome;
 use super::arguments::{TaskAction, TaskOptions};
-use super::client::{Client, escape};
+use super::client::{Client, escape, with_json};
 use super::output::print_columns;
 use crate::error::{Error, Result};
 
@@ -23,6 +24,12 @@ async fn act(client: &Client, action: &TaskAction) -> Result<()> {
         TaskAction::Show { task } => show(client, task).await,
         TaskAction::Run { task, slot } => run_now(client, task, slot.as_deref()).await,
         TaskAction::Runs { task, limit } => runs(client, task, *limit).await,
+        TaskAction::Plan { task, count } => plan(client, task, *count).await,
+        TaskAction::Backfill { task, from, to } => backfill(client, task, from, to.as_deref()).await,
+        TaskAction::Retry { task, run } => retry(client, task, run.as_deref()).await,
+        TaskAction::Cancel { task, run } => cancel(client, task, run.as_deref()).await,
+        TaskAction::Pause { task } => set_status(client, task, "inactive", "paused").await,
+        TaskAction::Resume { task } => set_status(client, task, "active", "resumed").await,
     }
 }
 
@@ -110,15 +117,25 @@ async fn runs(client: &Client, wanted: &str, limit: usize) -> Result<()> {
     let limit = limit.clamp(1, 500).to_string();
     let path = format!("/api/v2/tasks/{}/runs", escape(&text(&task, "id")));
     let page: Value = client.get(&path, &[("limit", &limit)]).await?;
-    let keys =
-        ["scheduledFor", "status", "attempt", "windowStart", "windowStop", "rowsIn", "rowsOut", "durationMs", "error"];
+    let keys = [
+        "scheduledFor",
+        "status",
+        "attempt",
+        "windowStart",
+        "windowStop",
+        "rowsIn",
+        "rowsOut",
+        "durationMs",
+        "id",
+        "error",
+    ];
     let rows = page["runs"]
         .as_array()
         .into_iter()
         .flatten()
         .map(|run| keys.iter().map(|key| text(run, key).lines().next().unwrap_or_default().to_string()).collect())
         .collect();
-    let headers = ["slot", "status", "attempt", "from", "to", "rows in", "rows out", "ms", "error"];
+    let headers = ["slot", "status", "attempt", "from", "to", "rows in", "rows out", "ms", "run", "error"];
     print_columns(&headers, rows, "no runs yet")?;
     Ok(())
 }
@@ -131,9 +148,106 @@ async fn run_now(client: &Client, wanted: &str, slot: Option<&str>) -> Result<()
         None => json!({ "wait": true }),
     };
     let run: Value = client.post(&path, &body).await?;
-    println!("slot {} of {}: {}", text(&run, "scheduledFor"), text(&task, "name"), text(&run, "status"));
+    say_end(&task, &run)
+}
+
+/// Says how a run has ended.
+fn say_end(task: &Value, run: &Value) -> Result<()> {
+    println!("slot {} of {}: {}", text(run, "scheduledFor"), text(task, "name"), text(run, "status"));
+    let deleted = run["log"].as_array().into_iter().flatten().map(|line| text(line, "message"));
+    for line in deleted.filter(|line| line.contains("of an earlier attempt")) {
+        println!("  {line}");
+    }
     match run["error"].as_str() {
         Some(error) => Err(Error::failed_precondition(error)),
         None => Ok(()),
     }
+}
+
+async fn plan(client: &Client, wanted: &str, count: usize) -> Result<()> {
+    let task = find(client, wanted).await?;
+    let path = format!("/api/fluxmill/tasks/{}/plan", escape(&text(&task, "id")));
+    let plan: Value = client.get(&path, &[("count", &count.to_string())]).await?;
+    let of = |key: &str| plan[key].as_array().cloned().unwrap_or_default();
+    println!("{} at {}, catch-up {}", text(&plan, "name"), text(&plan, "now"), text(&plan, "catchUp"));
+    if plan["active"] == false {
+        println!("paused: what follows runs after `fluxmill task resume {wanted}`");
+    }
+    for span in of("skipped") {
+        let (from, to) = (text(&span, "from"), text(&span, "to"));
+        println!("passes over {} slots from {from} to {to}: {}", text(&span, "count"), text(&span, "reason"));
+    }
+    let row = |slot: &Value| ["slot", "due", "state"].iter().map(|key| text(slot, key)).collect::<Vec<String>>();
+    let mut rows: Vec<Vec<String>> = of("due").iter().map(row).collect();
+    let unlisted = plan["dueCount"].as_u64().unwrap_or_default().saturating_sub(rows.len() as u64);
+    rows.extend(of("upcoming").iter().map(row));
+    print_columns(&["slot", "due", "state"], rows, "no slot is to come")?;
+    if unlisted > 0 {
+        println!("and {unlisted} more that are due");
+    }
+    Ok(())
+}
+
+async fn backfill(client: &Client, wanted: &str, from: &str, to: Option<&str>) -> Result<()> {
+    let task = find(client, wanted).await?;
+    let path = format!("/api/fluxmill/tasks/{}/backfill", escape(&text(&task, "id")));
+    let answer: Value = client.post(&path, &json!({ "from": from, "to": to })).await?;
+    println!(
+        "asked for {} slots of {}; `fluxmill task runs {wanted}` shows them",
+        text(&answer, "asked"),
+        text(&task, "name")
+    );
+    Ok(())
+}
+
+/// The runs of a task, the newest slot first.
+async fn all_runs(client: &Client, task: &Value) -> Result<Vec<Value>> {
+    let path = format!("/api/v2/tasks/{}/runs", escape(&text(task, "id")));
+    let page: Value = client.get(&path, &[("limit", "500")]).await?;
+    Ok(page["runs"].as_array().cloned().unwrap_or_default())
+}
+
+async fn retry(client: &Client, wanted: &str, run: Option<&str>) -> Result<()> {
+    let task = find(client, wanted).await?;
+    let run = match run {
+        Some(run) => run.to_string(),
+        None => {
+            let runs = all_runs(client, &task).await?;
+            let failed = runs.iter().find(|run| run["status"] == "failed");
+            text(failed.ok_or_else(|| Error::not_found(format!("no run of {wanted} has failed")))?, "id")
+        }
+    };
+    let path = format!("/api/v2/tasks/{}/runs/{}/retry", escape(&text(&task, "id")), escape(&run));
+    let run: Value = client.post(&path, &json!({ "wait": true })).await?;
+    say_end(&task, &run)
+}
+
+async fn cancel(client: &Client, wanted: &str, run: Option<&str>) -> Result<()> {
+    let task = find(client, wanted).await?;
+    let runs = match run {
+        Some(run) => vec![run.to_string()],
+        None => {
+            let runs = all_runs(client, &task).await?;
+            let under_way = runs.iter().filter(|run| run["finishedAt"].is_null());
+            under_way.map(|run| text(run, "id")).collect()
+        }
+    };
+    if runs.is_empty() {
+        println!("no run of {wanted} is under way");
+    }
+    for run in runs {
+        let path = format!("/api/v2/tasks/{}/runs/{}", escape(&text(&task, "id")), escape(&run));
+        client.send(client.request(Method::DELETE, &path, &[])).await?;
+        println!("run {run} of {} canceled", text(&task, "name"));
+    }
+    Ok(())
+}
+
+async fn set_status(client: &Client, wanted: &str, status: &str, said: &str) -> Result<()> {
+    let task = find(client, wanted).await?;
+    let path = format!("/api/v2/tasks/{}", escape(&text(&task, "id")));
+    let request = client.request(Method::PATCH, &path, &[]);
+    client.send(with_json(request, &json!({ "status": status }))).await?;
+    println!("{} {said}", text(&task, "name"));
+    Ok(())
 }

@@ -145,6 +145,7 @@ impl Daemon {
         };
         let token = directory.token(config.http.token.as_deref())?;
         let tokens = if config.http.no_auth { Tokens::everybody() } else { Tokens::only([token.as_str()]) };
+        let tokens = tokens.with_made(&catalogue)?;
         if role == Role::Server {
             directory.keep_config(&config)?;
         }

@@ -3,12 +3,14 @@
 //! Written by the sink before its position passes the record; listed, shown and replayed by the API and the command line.
 //! A dead letter holds the original bytes and headers, so that a replay is the same record with the same arrival time.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use sha2::{Digest, Sha256};
 
 use super::record::{self, Headers, header};
-use crate::commitlog::{NewRecord, Record};
-use crate::error::{Error, Result};
+use crate::commitlog::{CommitLog, Committed, NewRecord, Record};
+use crate::error::{Error, ErrorKind, Result};
 use crate::name::Name;
 
 /// The end of a dead-letter topic's name.
@@ -22,6 +24,15 @@ const DETAIL_BYTES: usize = 2_048;
 
 /// Most problems that one detail lists.
 const LISTED: usize = 10;
+
+/// The group whose position says which letters were replayed.
+const REPLAY_GROUP: &str = "fluxmill-replay";
+
+/// Letters that are appended again at once.
+const REPLAYED_AT_ONCE: usize = 500;
+
+/// How long one read of letters waits.
+const REPLAY_WAIT: Duration = Duration::from_secs(5);
 
 /// One thing of a record that was not kept.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -105,6 +116,87 @@ pub fn replay(letter: &Record) -> Result<NewRecord> {
         payload: letter.payload.clone(),
         timestamp_ms: letter.timestamp_ms,
     })
+}
+
+/// Which dead letters of a topic are replayed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Which {
+    /// Those that were not replayed before.
+    New,
+    /// All that the log still has.
+    All,
+    /// The one whose record stood in this partition at this offset.
+    Only {
+        /// The partition of the topic.
+        partition: u32,
+        /// The offset in it.
+        offset: u64,
+    },
+}
+
+/// What a replay did.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Replayed {
+    /// Records that were appended again.
+    pub replayed: u64,
+    /// Letters that hold only the head of their payload.
+    pub too_long: u64,
+}
+
+/// Appends the records of a topic's dead letters again, each with its own headers and so with its own arrival time. Ends
+/// at the letters that there were when it began: a record that is refused again becomes a new letter.
+///
+/// Errors: those of the log; what was appended until then counts as replayed.
+pub async fn replay_all(log: &dyn CommitLog, topic: &str, which: Which) -> Result<Replayed> {
+    let mut done = Replayed::default();
+    let letters = match log.topic(&topic_of(topic)).await {
+        Ok(letters) => letters,
+        // No letter has come yet; an unknown topic is the caller's mistake.
+        Err(error) if error.kind() == ErrorKind::NotFound => return log.topic(topic).await.map(|_| done),
+        Err(error) => return Err(error),
+    };
+    for partition in 0..letters.partitions {
+        let range = log.offsets(&letters.name, partition).await?;
+        let committed = log.committed(REPLAY_GROUP, &letters.name, partition).await?;
+        let replayed_before = committed.filter(|committed| committed.metadata == letters.generation.to_string());
+        let mut next = match (which, replayed_before) {
+            (Which::New, Some(committed)) => committed.offset.max(range.start),
+            _ => range.start,
+        };
+        while next < range.end {
+            let fetched = log.read(&letters.name, partition, next, REPLAYED_AT_ONCE, REPLAY_WAIT).await?;
+            if fetched.next_offset <= next {
+                return Err(Error::unavailable(format!("{} gives nothing at {next}", letters.name)));
+            }
+            let mut records = Vec::new();
+            for letter in fetched.records.iter().filter(|letter| letter.offset < range.end) {
+                if !is_meant(letter, which) {
+                    continue;
+                }
+                match replay(letter) {
+                    Ok(record) => records.push(record),
+                    Err(error) if error.kind() == ErrorKind::FailedPrecondition => done.too_long += 1,
+                    Err(error) => return Err(error),
+                }
+            }
+            done.replayed += records.len() as u64;
+            if !records.is_empty() {
+                log.append(records).await?;
+            }
+            next = fetched.next_offset.min(range.end);
+            if !matches!(which, Which::Only { .. }) {
+                let position = Committed { offset: next, metadata: letters.generation.to_string() };
+                log.commit(REPLAY_GROUP, vec![(letters.name.clone(), partition, position)]).await?;
+            }
+        }
+    }
+    Ok(done)
+}
+
+fn is_meant(letter: &Record, which: Which) -> bool {
+    let Which::Only { partition, offset } = which else { return true };
+    record::text(letter, header::DEAD_PARTITION) == Some(partition.to_string().as_str())
+        && record::text(letter, header::DEAD_OFFSET) == Some(offset.to_string().as_str())
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@
 use super::record::{self, header};
 use super::route::{Route, Routes};
 use crate::commitlog::Record;
+use crate::point::delete::Delete;
 use crate::point::line_protocol::{self, Options, Precision};
 use crate::point::mapping::Decoded;
 use crate::point::names::Names;
@@ -18,7 +19,7 @@ pub enum Content {
     /// Points, and problems of what gives none.
     Points(Decoded),
     /// A delete.
-    Delete,
+    Delete(Delete),
 }
 
 /// Reads a record of a log topic. `arrival_ns` is the time of points without one.
@@ -32,7 +33,10 @@ pub fn record(record: &Record, topic: &str, routes: &Routes, arrival_ns: i64, na
     }
     let content_type = record::text(record, header::CONTENT_TYPE).map(|value| value.split(';').next().unwrap_or(value));
     let decoded = match content_type.map(str::trim) {
-        Some(record::DELETE) => return Content::Delete,
+        Some(record::DELETE) => match Delete::read(payload) {
+            Ok(delete) => return Content::Delete(delete),
+            Err(problem) => Decoded { points: Vec::new(), problems: vec![problem] },
+        },
         Some(record::LINE_PROTOCOL) => lines(payload, arrival_ns, names),
         Some(record::JSON) | None => match routes.for_record(topic, record::text(record, header::SOURCE)) {
             Some(matched) => self::payload(matched.route, &matched.levels, payload, arrival_ns, names),
@@ -134,7 +138,10 @@ mod tests {
             r#"{"_measurement":"r","_time":3,"f":4}"#,
         ));
         assert_eq!((result.time_ns, result.fields[0].1.clone()), (3, FieldValue::Int(4)));
-        assert_eq!(read(&[("content-type", record::DELETE)], "{}"), Content::Delete);
+        let delete = r#"{"bucket":"b","range":{"start":0,"stop":5}}"#;
+        let Content::Delete(delete) = read(&[("content-type", record::DELETE)], delete) else { panic!("no delete") };
+        assert_eq!(&*delete.bucket, "b");
+        assert_eq!(code(read(&[("content-type", record::DELETE)], "{}")), ProblemCode::InvalidJson);
     }
 
     #[test]

@@ -6,6 +6,7 @@
 pub mod accept;
 pub mod dead_letter;
 pub mod decode;
+pub mod delete;
 pub mod filter;
 pub mod freshness;
 #[cfg(feature = "mqtt")]

@@ -46,7 +46,7 @@ pub const JSON: &str = "application/json";
 pub const LINE_PROTOCOL: &str = "text/vnd.influxdb.line-protocol";
 
 /// The content type of deletes.
-pub const DELETE: &str = "application/vnd.fluxmill.delete+json";
+pub const DELETE: &str = crate::point::delete::CONTENT_TYPE;
 
 /// Headers under construction. Names are shared: a message costs no allocation for them.
 #[derive(Debug, Default)]

@@ -3,6 +3,7 @@
 //! Made by ingest's decoders and by `to()`, kept by the store. Pure: no I/O, no clock (a missing time is the caller's to
 //! fill in from the record's arrival).
 
+pub mod delete;
 pub mod json;
 pub mod line_protocol;
 pub mod mapping;

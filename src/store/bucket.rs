@@ -150,6 +150,7 @@ impl Store {
         let state = self.bucket_state(id)?;
         let mut batch = Batch::new();
         batch.remove(Keyspace::Buckets, id);
+        batch.remove(Keyspace::Deletes, id);
         for table in state.tables() {
             batch.remove(Keyspace::Columns, super::columns_key(id, &table.measurement));
         }

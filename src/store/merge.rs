@@ -10,6 +10,7 @@ use arrow::array::{Array, ArrayRef, new_null_array};
 use arrow::compute::interleave;
 use hashbrown::HashMap;
 
+use super::deletes::{Hidden, hidden_below};
 use super::run::{Run, SeriesRows};
 use super::series::SeriesId;
 use crate::error::Result;
@@ -139,24 +140,38 @@ fn versions_of(runs: &[Arc<Run>], parts: &[Part]) -> Vec<Version> {
     all
 }
 
+/// The versions of one point (ascending) that no delete hides.
+fn shown<'v>(runs: &[Arc<Run>], point: &'v [Version], hidden: &[Hidden]) -> &'v [Version] {
+    let Some(time_ns) = point.first().map(|version| version.time_ns) else { return point };
+    let deleted = point.iter().filter(|version| runs[version.at.run as usize].deletes).map(|version| version.seq);
+    let below = deleted.max().map_or(i64::MIN, |seq| seq.saturating_add(1)).max(hidden_below(hidden, time_ns));
+    &point[point.partition_point(|version| version.seq < below)..]
+}
+
 impl MergedRows {
     /// The number of rows.
     pub(crate) fn len(&self) -> usize {
         self.newest.len()
     }
 
-    /// Adds the rows of one series for a reader: one row per point.
-    pub(crate) fn add_points(&mut self, runs: &[Arc<Run>], parts: &mut [Part]) {
-        if stand_apart(runs, parts) {
-            parts.iter().for_each(|part| self.add_straight(runs, part));
+    /// Adds the rows of one series for a reader: one row per point that is not deleted. `hidden` is what is deleted of the
+    /// series by range; if that is anything, the `_seq` of every run is known.
+    pub(crate) fn add_points(&mut self, runs: &[Arc<Run>], parts: &mut [Part], hidden: &[Hidden]) {
+        let mut add_alone = |merged: &mut Self, part: &Part| {
+            if !runs[part.run as usize].deletes {
+                merged.add_straight(runs, part);
+            }
+        };
+        if stand_apart(runs, parts) && hidden.is_empty() {
+            parts.iter().for_each(|part| add_alone(self, part));
             return;
         }
         for_each_stretch(runs, parts, |stretch| match stretch {
-            [part] if runs[part.run as usize].unique => self.add_straight(runs, part),
+            [part] if runs[part.run as usize].unique && hidden.is_empty() => add_alone(self, part),
             _ => {
                 let all = versions_of(runs, stretch);
                 for point in all.chunk_by(|left, right| left.time_ns == right.time_ns) {
-                    self.push(point);
+                    self.push(shown(runs, point, hidden));
                 }
             }
         });
@@ -245,7 +260,7 @@ impl MergedRows {
         let unique = series
             .iter()
             .all(|rows| self.times[rows.start as usize..rows.end as usize].windows(2).all(|pair| pair[0] < pair[1]));
-        Ok(Run { series, time: self.times, seq: self.seqs, columns, unique })
+        Ok(Run { series, time: self.times, seq: self.seqs, columns, unique, deletes: false })
     }
 
     /// Leaves out the rows from `start` on for which `keep`, given the row and its time, is false.
@@ -340,7 +355,9 @@ impl FieldColumns {
     /// The field `field` of runs.
     pub(crate) fn new(runs: &[Arc<Run>], field: usize) -> Self {
         let columns: Vec<_> = runs.iter().map(|run| run.column(field).cloned()).collect();
-        let dense = columns.iter().all(|column| column.as_ref().is_some_and(|column| column.null_count() == 0));
+        let is_dense = |column: &Option<ArrayRef>| column.as_ref().is_some_and(|column| column.null_count() == 0);
+        // Rows of deletes are no rows of a merge.
+        let dense = columns.iter().zip(runs).all(|(column, run)| run.deletes || is_dense(column));
         FieldColumns { columns, dense }
     }
 
@@ -436,6 +453,31 @@ pub(crate) fn consolidate(runs: &[Arc<Run>], order: &[SeriesId], types: &[Option
         series.push(SeriesRows { series: *one, start, end: merged.len() as u32 });
     }
     merged.into_run(runs, series, types)
+}
+
+/// Makes one run of deletes of several, series in the given order: of each point its newest delete.
+pub(crate) fn consolidate_deletes(runs: &[Arc<Run>], order: &[SeriesId]) -> Run {
+    let mut rows: HashMap<SeriesId, Vec<(i64, i64)>> = HashMap::with_capacity(order.len());
+    for run in runs {
+        for part in &run.series {
+            let of_part = (part.start as usize..part.end as usize).map(|row| (run.time[row], run.seq[row]));
+            rows.entry(part.series).or_default().extend(of_part);
+        }
+    }
+    let mut all = Run { unique: true, deletes: true, ..Run::default() };
+    for series in order {
+        let Some(mut rows) = rows.remove(series) else { continue };
+        rows.sort_unstable();
+        let start = all.time.len() as u32;
+        for of_point in rows.chunk_by(|left, right| left.0 == right.0) {
+            if let Some((time_ns, seq)) = of_point.last() {
+                all.time.push(*time_ns);
+                all.seq.push(*seq);
+            }
+        }
+        all.series.push(SeriesRows { series: *series, start, end: all.time.len() as u32 });
+    }
+    all
 }
 
 /// The fields that any of some rows has.

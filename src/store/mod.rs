@@ -10,6 +10,7 @@ mod apply;
 pub mod bucket;
 mod columns;
 mod convert;
+mod deletes;
 #[cfg(feature = "delta")]
 #[path = "delta/mod.rs"]
 mod files;
@@ -41,12 +42,14 @@ use tokio::sync::Notify;
 
 pub use self::apply::{MAX_AHEAD_NS, Rejected, SeqPoint, SourcePartition};
 pub use self::bucket::{Bucket, NewBucket};
+pub use self::deletes::SeqDelete;
 pub use self::flush::FlushReport;
 pub use self::maintain::{BucketStats, CompactReport, MaintenanceReport};
 pub use self::scan::Snapshot;
 
 use self::apply::{Positions, columns_key};
 use self::columns::{Columns, ColumnsRecord};
+use self::deletes::Masks;
 use self::files::FileStore;
 use self::table::Table;
 use crate::catalogue::{Catalogue, Keyspace};
@@ -103,11 +106,18 @@ pub(crate) struct BucketState {
     id: Name,
     bucket: RwLock<Bucket>,
     tables: RwLock<BTreeMap<Name, Arc<Table>>>,
+    /// What is deleted by range.
+    masks: RwLock<Arc<Masks>>,
 }
 
 impl BucketState {
     fn new(bucket: Bucket) -> Self {
-        BucketState { id: bucket.id.clone(), bucket: RwLock::new(bucket), tables: RwLock::default() }
+        BucketState {
+            id: bucket.id.clone(),
+            bucket: RwLock::new(bucket),
+            tables: RwLock::default(),
+            masks: RwLock::default(),
+        }
     }
 
     fn table(&self, measurement: &str) -> Option<Arc<Table>> {
@@ -157,6 +167,7 @@ impl Store {
         let mut tables = Vec::new();
         for bucket in bucket::load(&catalogue)? {
             let state = BucketState::new(bucket);
+            state.load_masks(&catalogue)?;
             let prefix = columns_key(&state.id, "");
             for (key, record) in catalogue.list::<ColumnsRecord>(Keyspace::Columns, &prefix)? {
                 let measurement: Name = String::from_utf8_lossy(&key[prefix.len()..]).into();

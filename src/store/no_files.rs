@@ -43,6 +43,12 @@ pub(crate) struct FileList;
 /// A file of a table: there is none.
 pub(crate) enum DataFile {}
 
+impl DataFile {
+    pub(crate) fn holds_deletes(&self) -> bool {
+        match *self {}
+    }
+}
+
 impl FileList {
     pub(crate) fn newest_ns(&self) -> Option<i64> {
         None

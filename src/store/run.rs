@@ -28,6 +28,8 @@ pub(crate) struct Run {
     pub(crate) columns: Vec<Option<ArrayRef>>,
     /// No two rows have the same series and time.
     pub(crate) unique: bool,
+    /// Its rows have no fields: each says that the older versions of its point are deleted.
+    pub(crate) deletes: bool,
 }
 
 impl Run {

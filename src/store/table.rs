@@ -5,6 +5,7 @@
 //! Nothing here waits for a disk while the lock is held.
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -14,13 +15,15 @@ use parking_lot::Mutex;
 use super::apply::{Rejected, SeqPoint, SourcePartition};
 use super::columns::{Columns, FieldId, Misfit, value_type};
 use super::convert::{convert, convert_column};
+use super::deletes::Masks;
 use super::files::{FileList, SourcePositions, TableFiles};
 use super::hot::OpenRows;
 use super::latest::Latest;
-use super::run::Run;
+use super::run::{Run, SeriesRows};
 use super::series::{SeriesId, SeriesOrder, SeriesSet, Tags, pairs};
 use crate::error::Result;
 use crate::name::Name;
+use crate::point::delete::PointSet;
 use crate::point::{FieldValue, Point};
 use crate::table::ColumnType;
 
@@ -108,6 +111,8 @@ pub(crate) struct TableView {
     pub(crate) runs: Vec<Arc<Run>>,
     /// All rows in files.
     pub(crate) files: Arc<FileList>,
+    /// What of both is deleted by range.
+    pub(crate) masks: Arc<Masks>,
     /// The newest values, if they were asked for when this was pinned: they go on with the table.
     pub(crate) latest: Option<Latest>,
 }
@@ -155,7 +160,7 @@ impl Table {
                 let mut columns = run.columns.clone();
                 columns[place as usize] = Some(convert_column(column, from, to));
                 let (series, time, seq) = (run.series.clone(), run.time.clone(), run.seq.clone());
-                *run = Arc::new(Run { series, time, seq, columns, unique: run.unique });
+                *run = Arc::new(Run { series, time, seq, columns, unique: run.unique, deletes: false });
             }
         }
         inner.columns = Arc::new(columns);
@@ -225,6 +230,59 @@ impl Table {
         Ok(Appended::All)
     }
 
+    /// Adds rows that hide what is older than `seq` of the points in `sets` that are of this measurement. Returns about how
+    /// many bytes they take.
+    pub(crate) fn delete_points(
+        &self,
+        source: &SourcePartition,
+        offset: u64,
+        seq: i64,
+        sets: &[PointSet],
+        now_ns: i64,
+    ) -> Result<usize> {
+        /// What a row without fields takes.
+        const ROW_BYTES: usize = 24;
+        let mut inner = self.inner.lock();
+        let inner = &mut *inner;
+        if inner.sources.get(source).is_some_and(|state| offset < state.durable) {
+            return Ok(0);
+        }
+        let mut times: BTreeMap<SeriesId, Vec<i64>> = BTreeMap::new();
+        for set in sets {
+            for series in set.series.iter().filter(|series| series.measurement == self.measurement) {
+                // A tag that was never seen: no point has it.
+                if series.tags.keys().any(|key| inner.columns.tag(key).is_none()) {
+                    continue;
+                }
+                let tags = series.tags.iter().map(|(key, value)| (&**key, &**value));
+                let id = inner.series.find_or_add(tags.clone(), || share_keys(&inner.columns, tags.clone()));
+                times.entry(id).or_default().extend_from_slice(&set.times);
+            }
+        }
+        let mut run = Run { unique: true, deletes: true, ..Run::default() };
+        for (series, mut times) in times {
+            times.sort_unstable();
+            times.dedup();
+            let start = run.time.len() as u32;
+            run.time.append(&mut times);
+            run.series.push(SeriesRows { series, start, end: run.time.len() as u32 });
+        }
+        run.seq = vec![seq; run.time.len()];
+        let bytes = run.len() * ROW_BYTES;
+        if run.len() == 0 {
+            return Ok(0);
+        }
+        inner.in_memory.bytes += bytes;
+        inner.in_memory.rows += run.len();
+        inner.in_memory.since_ns.get_or_insert(now_ns);
+        let state = inner.sources.entry_ref(source).or_default();
+        let first = state.first_in_memory.get_or_insert(offset);
+        *first = offset.min(*first);
+        inner.sealed.push(Arc::new(run));
+        inner.forget_latest();
+        Ok(bytes)
+    }
+
     /// Pins what a scan sees.
     pub(crate) fn view(self: &Arc<Self>, with_latest: bool) -> Result<TableView> {
         let mut inner = self.inner.lock();
@@ -238,6 +296,7 @@ impl Table {
             columns: Arc::clone(&inner.columns),
             runs,
             files: Arc::clone(&inner.files),
+            masks: Arc::default(),
             latest: with_latest.then(|| inner.latest.clone()),
         })
     }
@@ -269,6 +328,11 @@ impl Table {
         let inner = self.inner.lock();
         let state = inner.sources.get(source)?;
         state.first_in_memory.into_iter().chain(state.first_in_flush).min()
+    }
+
+    /// What is remembered of the newest values may have been deleted.
+    pub(crate) fn forget_latest(&self) {
+        self.inner.lock().forget_latest();
     }
 
     /// What waits in memory for a flush.

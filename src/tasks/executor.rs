@@ -15,6 +15,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::definition::Definition;
 use super::gate::Gate;
+use super::manifest;
 use super::meters;
 use super::output::{self, Origin, Output, RUNS_BUCKET};
 use super::problem;
@@ -391,8 +392,47 @@ impl Executor {
                     Error::failed_precondition(format!("bucket {} has no topic to write to", bucket.name))
                 })
             };
-        let output = output::records(&writes, Some(&origin), &self.arrivals, topic_of)?;
-        self.append(attempt, run, output).await
+        let mut output = output::records(&writes, Some(&origin), &self.arrivals, topic_of)?;
+        let wrote = self.replace_earlier(attempt, run, &origin, &writes, &mut output).await?;
+        self.append(attempt, run, output, wrote).await
+    }
+
+    /// Adds deletes of what an earlier attempt at the slot wrote and this one does not; returns the slot's new manifest.
+    async fn replace_earlier(
+        &self,
+        attempt: &Attempt,
+        run: &mut RunRecord,
+        origin: &Origin,
+        writes: &[BucketWrite],
+        output: &mut Output,
+    ) -> Result<Vec<ControlRecord>> {
+        let (task, slot_ns) = (&attempt.definition.id, attempt.slot_ns);
+        let earlier = self.runs.manifest(task, slot_ns)?;
+        if earlier.is_none() && writes.is_empty() {
+            return Ok(Vec::new());
+        }
+        let written = manifest::written(writes);
+        if earlier.is_none() && self.has_succeeded(attempt) {
+            let message = "what an earlier attempt at this slot wrote is not known any more: rows that this one does not \
+                           write as well stay";
+            self.note(run, message.to_string());
+        }
+        let mut gone = manifest::gone(earlier.unwrap_or_default(), &written);
+        if !gone.is_empty() {
+            // Windows of slots may overlap: what another slot wrote too stays.
+            gone = manifest::without(gone, &self.runs.other_manifests(task, slot_ns)?);
+        }
+        for of_bucket in &gone {
+            // A bucket that is gone has nothing to delete.
+            let Ok(bucket) = self.store.bucket(&of_bucket.bucket) else { continue };
+            let Some(topic) = bucket.topics.first() else { continue };
+            let partitions = self.log.topic(topic).await?.partitions;
+            output.add_deletes(&of_bucket.sets, &bucket.name, topic, partitions, origin, &self.arrivals)?;
+            let count = manifest::count(std::slice::from_ref(of_bucket));
+            self.note(run, format!("{count} points of an earlier attempt deleted from {}", bucket.name));
+        }
+        let parts = manifest::parts(task, slot_ns, &attempt.id, attempt.number, &written);
+        Ok(parts.into_iter().map(|part| ControlRecord::Wrote(Box::new(part))).collect())
     }
 
     async fn fail(&self, attempt: &Attempt, mut run: RunRecord, failure: Failure) -> Ended {
@@ -415,21 +455,28 @@ impl Executor {
             problem.rendered
         );
         run.error = Some(problem);
-        match self.append(attempt, &run, Output::default()).await {
+        match self.append(attempt, &run, Output::default(), Vec::new()).await {
             Ok(()) => Ended::Recorded { decided },
             Err(error) if error.kind() == ErrorKind::Conflict => Ended::Fenced(error),
             Err(error) => Ended::Unrecorded(error),
         }
     }
 
-    async fn append(&self, attempt: &Attempt, run: &RunRecord, mut output: Output) -> Result<()> {
+    async fn append(
+        &self,
+        attempt: &Attempt,
+        run: &RunRecord,
+        mut output: Output,
+        mut happened: Vec<ControlRecord>,
+    ) -> Result<()> {
         if let Ok(bucket) = self.store.bucket(RUNS_BUCKET)
             && let Some(topic) = bucket.topics.first()
         {
             output.add_run(topic, run, &attempt.definition.name, &self.arrivals);
         }
         let records = std::mem::take(&mut output.records);
-        let appended = self.runs.append(records, &[ControlRecord::Run(Box::new(run.clone()))]).await;
+        happened.push(ControlRecord::Run(Box::new(run.clone())));
+        let appended = self.runs.append(records, &happened).await;
         // Only now the arrivals of the output are not in flight any more.
         drop(output);
         if appended.is_ok() {

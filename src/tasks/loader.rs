@@ -142,6 +142,11 @@ impl Loader<'_> {
         Ok(LoadedFile { id: Some(id), problem: None, warnings: checked.warnings })
     }
 
+    /// What is wrong with a script, with carets.
+    pub(super) fn problem_of(&self, path: &str, text: &str) -> Option<String> {
+        self.check(path, text).err()
+    }
+
     /// Parses and checks a script with its option and schedule; a problem comes back as text with carets.
     fn check(&self, path: &str, text: &str) -> std::result::Result<Checked, String> {
         let source = Source::new(path, text);

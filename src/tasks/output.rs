@@ -2,6 +2,7 @@
 //!
 //! Called by the executor once the whole script has succeeded. Nothing is appended here.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -10,9 +11,11 @@ use indexmap::IndexMap;
 use super::run::RunRecord;
 use crate::clock::{Arrival, ArrivalClock};
 use crate::commitlog::NewRecord;
+use crate::commitlog::murmur2::partition_of;
 use crate::engine::BucketWrite;
 use crate::error::Result;
 use crate::name::Name;
+use crate::point::delete::{CONTENT_TYPE as DELETE, Delete, Deleted, PointSet, SeriesName, portions};
 use crate::point::{FieldValue, Point, result_json, series_key};
 use crate::time::rfc3339;
 
@@ -28,6 +31,16 @@ pub struct Origin {
     pub slot_ns: i64,
     /// The attempt.
     pub attempt: u32,
+}
+
+impl Origin {
+    fn headers(&self) -> [(Name, Bytes); 3] {
+        [
+            ("fm-task".into(), Bytes::copy_from_slice(self.task.as_bytes())),
+            ("fm-slot".into(), self.slot_ns.to_string().into()),
+            ("fm-attempt".into(), self.attempt.to_string().into()),
+        ]
+    }
 }
 
 /// Records that are ready to be appended. Keep it until they are: their arrival times count as in flight.
@@ -83,6 +96,49 @@ impl Output {
         self.records.push(record(topic, &run_point(run, name), time_ns, None));
     }
 
+    /// Adds deletes of points, in the partitions in which they stand.
+    pub fn add_deletes(
+        &mut self,
+        sets: &[PointSet],
+        bucket: &Name,
+        topic: &Name,
+        partitions: u32,
+        origin: &Origin,
+        arrivals: &Arc<ArrivalClock>,
+    ) -> Result<()> {
+        let mut by_partition: BTreeMap<u32, Vec<PointSet>> = BTreeMap::new();
+        for set in sets {
+            let mut divided: BTreeMap<u32, Vec<SeriesName>> = BTreeMap::new();
+            for series in &set.series {
+                let partition = partition_of(series.key().as_bytes(), partitions);
+                divided.entry(partition).or_default().push(series.clone());
+            }
+            for (partition, series) in divided {
+                by_partition.entry(partition).or_default().push(PointSet { series, times: set.times.clone() });
+            }
+        }
+        for (partition, sets) in by_partition {
+            for portion in portions(sets) {
+                let time_ns = self.next_arrival(arrivals);
+                let payload = Delete { bucket: bucket.clone(), what: Deleted::Points(portion) }.write()?;
+                let mut headers = vec![
+                    ("fm-time".into(), time_ns.to_string().into()),
+                    ("content-type".into(), Bytes::from_static(DELETE.as_bytes())),
+                ];
+                headers.extend(origin.headers());
+                self.records.push(NewRecord {
+                    topic: topic.clone(),
+                    partition: Some(partition),
+                    key: Bytes::new(),
+                    headers,
+                    payload: payload.into(),
+                    timestamp_ms: time_ns / 1_000_000,
+                });
+            }
+        }
+        Ok(())
+    }
+
     /// Only the first arrival is tracked: the later ones are younger, and end with it.
     fn next_arrival(&mut self, arrivals: &Arc<ArrivalClock>) -> i64 {
         match &self.in_flight {
@@ -99,11 +155,7 @@ fn record(topic: &Name, point: &Point, time_ns: i64, origin: Option<&Origin>) ->
         ("content-type".into(), Bytes::from_static(b"application/json")),
         ("fm-schema".into(), schema.into()),
     ];
-    if let Some(origin) = origin {
-        headers.push(("fm-task".into(), Bytes::copy_from_slice(origin.task.as_bytes())));
-        headers.push(("fm-slot".into(), origin.slot_ns.to_string().into()));
-        headers.push(("fm-attempt".into(), origin.attempt.to_string().into()));
-    }
+    headers.extend(origin.into_iter().flat_map(Origin::headers));
     NewRecord {
         topic: topic.clone(),
         partition: None,

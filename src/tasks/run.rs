@@ -6,6 +6,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::definition::{Definition, ScheduleSpec};
+use super::manifest::Manifest;
 use crate::name::Name;
 
 /// The control topic. One partition: the order of its records is the order of what happened.
@@ -25,6 +26,8 @@ pub enum ControlRecord {
         #[serde(with = "super::instant")]
         at_ns: i64,
     },
+    /// What an attempt wrote; it stands with its output and its run.
+    Wrote(Box<Manifest>),
     /// A run has ended.
     Run(Box<RunRecord>),
     /// Missed slots that the catch-up policy passed over.
@@ -39,6 +42,7 @@ impl ControlRecord {
         match self {
             ControlRecord::Task(definition) => &definition.id,
             ControlRecord::Removed { task, .. } => task,
+            ControlRecord::Wrote(manifest) => &manifest.task,
             ControlRecord::Run(run) => &run.task,
             ControlRecord::Skipped(skipped) => &skipped.task,
             ControlRecord::Requested(request) => &request.task,

@@ -13,6 +13,7 @@ use parking_lot::RwLock;
 use serde::{Deserialize, Serialize};
 
 use super::definition::Definition;
+use super::manifest::{Manifest, Written};
 use super::run::{CONTROL_TOPIC, ControlRecord, RunRecord};
 use super::slots::SlotLedger;
 use super::task_state::{Progress, TaskState};
@@ -30,6 +31,13 @@ pub const PRODUCER: &str = "fluxmill-tasks-0";
 
 /// How many runs a task keeps; more are dropped when a quarter too many have gathered.
 pub const RUNS_KEPT: usize = 100;
+
+/// How many slots before the newest one keep their manifest: a task that runs every minute remembers five weeks, an hourly
+/// one more than five years.
+const MANIFESTS_KEPT: i64 = 50_000;
+
+/// How many old manifests are dropped for a new one.
+const MANIFESTS_DROPPED: usize = 8;
 
 /// After so many records the catalogue is synced and the group's position follows.
 const RECORDS_PER_COMMIT: u64 = 256;
@@ -161,6 +169,22 @@ impl RunStore {
         Ok(runs.into_iter().map(|(_, run)| run).collect())
     }
 
+    /// What the newest successful attempt at a slot wrote, as far as it is known; `None` if it is not.
+    pub fn manifest(&self, task: &str, slot_ns: i64) -> Result<Option<Vec<Written>>> {
+        let parts = self.catalogue.list::<Manifest>(Keyspace::Manifests, slot_prefix(task, slot_ns))?;
+        let Some((_, first)) = parts.first() else { return Ok(None) };
+        // Of an earlier attempt with more parts some may be left.
+        let belongs = |part: &Manifest| part.run == first.run && part.attempt == first.attempt;
+        let known = parts.iter().map(|(_, part)| part).filter(|part| belongs(part));
+        Ok(Some(known.flat_map(|part| part.written.clone()).collect()))
+    }
+
+    /// What the other slots of a task wrote.
+    pub fn other_manifests(&self, task: &str, slot_ns: i64) -> Result<Vec<Written>> {
+        let parts = self.catalogue.list::<Manifest>(Keyspace::Manifests, task)?;
+        Ok(parts.into_iter().filter(|(_, part)| part.slot_ns != slot_ns).flat_map(|(_, part)| part.written).collect())
+    }
+
     /// Before this instant nothing may arrive any more, since runs have counted on it.
     pub fn settled_ns(&self) -> Option<i64> {
         self.tasks.read().values().filter_map(|task| task.progress.settled_ns).max()
@@ -253,6 +277,9 @@ impl RunStore {
                 for (key, _) in self.catalogue.list::<RunRecord>(Keyspace::Runs, &*id)? {
                     batch.remove(Keyspace::Runs, key);
                 }
+                for (key, _) in self.catalogue.list::<Manifest>(Keyspace::Manifests, &*id)? {
+                    batch.remove(Keyspace::Manifests, key);
+                }
                 return Ok(None);
             }
             _ => {}
@@ -268,11 +295,38 @@ impl RunStore {
                     self.drop_old_runs(&id, batch)?;
                 }
             }
+            ControlRecord::Wrote(manifest) => {
+                self.keep_manifest(manifest, batch)?;
+                let interval_ns = task.schedule.interval_after(manifest.slot_ns).unwrap_or(i64::MAX);
+                let kept_ns = manifest.slot_ns.saturating_sub(interval_ns.saturating_mul(MANIFESTS_KEPT));
+                let oldest = self.catalogue.list_first::<Manifest>(Keyspace::Manifests, &*id, MANIFESTS_DROPPED)?;
+                for (key, _) in oldest.into_iter().filter(|(_, part)| part.slot_ns < kept_ns) {
+                    batch.remove(Keyspace::Manifests, key);
+                }
+                return Ok(None);
+            }
             ControlRecord::Skipped(skipped) => task.skipped(skipped)?,
             ControlRecord::Requested(request) => task.requested(request),
             ControlRecord::Task(_) | ControlRecord::Removed { .. } => {}
         }
         Ok(Some(id))
+    }
+
+    fn keep_manifest(&self, manifest: &Manifest, batch: &mut Batch) -> Result<()> {
+        let key = |part: u32| {
+            let mut key = slot_prefix(&manifest.task, manifest.slot_ns);
+            key.extend_from_slice(&part.to_be_bytes());
+            key
+        };
+        if manifest.part == 0 {
+            let prefix = slot_prefix(&manifest.task, manifest.slot_ns);
+            for (old, part) in self.catalogue.list::<Manifest>(Keyspace::Manifests, prefix)? {
+                if part.part >= manifest.parts {
+                    batch.remove(Keyspace::Manifests, old);
+                }
+            }
+        }
+        batch.put(Keyspace::Manifests, key(manifest.part), manifest)
     }
 
     fn drop_old_runs(&self, task: &str, batch: &mut Batch) -> Result<()> {
@@ -290,6 +344,9 @@ impl RunStore {
             ControlRecord::Run(run) => {
                 let runs = self.catalogue.list::<RunRecord>(Keyspace::Runs, slot_prefix(id, run.slot_ns))?;
                 runs.iter().any(|(_, other)| other.id == run.id && other.attempt == run.attempt)
+            }
+            ControlRecord::Wrote(manifest) => {
+                self.manifest(id, manifest.slot_ns)?.is_some_and(|known| known == manifest.written)
             }
             ControlRecord::Task(definition) => self.with_task(id, |task| task.definition == **definition) == Some(true),
             ControlRecord::Removed { .. } => self.with_task(id, |_| ()).is_none(),

@@ -204,6 +204,12 @@ impl Scheduler {
         }
     }
 
+    /// What a plan has to know of a task: since when it is looked after. Nothing runs in it.
+    pub(super) fn live_for_plan(&self, task: &str) -> Live {
+        let watched_since_ns = self.live.lock().get(task).map_or(self.started_ns, |live| live.watched_since_ns);
+        Live { watched_since_ns, ..Live::default() }
+    }
+
     /// Ends what is under way for a task without deciding its slots: it was paused or removed.
     pub fn withdraw(&self, task: &str) {
         if let Some(live) = self.live.lock().get_mut(task) {

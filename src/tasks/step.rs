@@ -156,7 +156,7 @@ fn is_between_probes(task: &TaskState, now_ns: i64) -> bool {
 }
 
 /// The oldest missed slots, if the policy passes over them. Asked only while nothing of the task runs.
-fn missed(task: &TaskState, live: &mut Live, policy: Policy, now_ns: i64) -> Option<SkippedSlots> {
+pub(super) fn missed(task: &TaskState, live: &mut Live, policy: Policy, now_ns: i64) -> Option<SkippedSlots> {
     if !live.running.is_empty() || !live.waiting.is_empty() {
         return None;
     }

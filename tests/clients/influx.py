@@ -1,6 +1,7 @@
-"""InfluxDB's Python client against fluxmill: buckets, writes, queries, errors. Arguments: URL, token."""
+"""InfluxDB's Python client against fluxmill: buckets, writes, queries, deletes, tasks, errors. Arguments: URL, token."""
 
 import sys
+import time
 from datetime import datetime, timezone
 
 from influxdb_client import BucketRetentionRules, InfluxDBClient, Point, WritePrecision
@@ -50,6 +51,52 @@ with InfluxDBClient(url=url, token=token, org="fluxmill", enable_gzip=True) as c
         raise AssertionError("a broken line was taken")
     except ApiException as error:
         assert error.status == 400 and "unable to parse" in error.message, error
+
+    deletes = client.delete_api()
+    deletes.delete(start, start.replace(second=4), '_measurement="press" AND machine="p0"', bucket="python")
+    tables = client.query_api().query(
+        'from(bucket: "python") |> range(start: 2024-05-01T00:00:00Z, stop: 2024-05-02T00:00:00Z)'
+        ' |> filter(fn: (r) => r._field == "bar")'
+    )
+    left = sorted(record.get_value() for table in tables for record in table.records)
+    assert left == [100.5 + n for n in (1, 3, 5, 6, 7, 8, 9)], left
+    try:
+        deletes.delete(start, start, 'machine="p0" or machine="p1"', bucket="python")
+        raise AssertionError("OR was taken")
+    except ApiException as error:
+        assert error.status == 400, error
+
+    tasks = client.tasks_api()
+    org = client.organizations_api().find_organizations(org="fluxmill")[0]
+    flux = 'from(bucket: "python")\n    |> range(start: -1d)\n    |> count()\n    |> to(bucket: "counts", timeColumn: "_stop")\n'
+    task = tasks.create_task_every("py counts", flux, "1d", org)
+    assert task.name == "py counts" and task.status == "active" and task.every == "1d", task
+    assert [other.id for other in tasks.find_tasks(name="py counts")] == [task.id]
+    for _ in range(100):
+        runs = tasks.get_runs(task.id)
+        if runs and runs[0].status == "success":
+            break
+        time.sleep(0.1)
+    assert runs[0].status == "success", runs
+    assert tasks.get_run(task.id, runs[0].id).scheduled_for == runs[0].scheduled_for
+    assert any("Completed(success)" in event.message for event in tasks.get_run_logs(task.id, runs[0].id))
+    assert tasks.get_logs(task.id)
+    again = tasks.retry_run(task.id, runs[0].id)
+    assert again.id != runs[0].id and again.scheduled_for == runs[0].scheduled_for
+    task.status = "inactive"
+    assert tasks.update_task(task).status == "inactive"
+    assert tasks.find_task_by_id(task.id).status == "inactive"
+    try:
+        tasks.create_task_every("bad", "from(", "1d", org)
+        raise AssertionError("a broken script was taken")
+    except ApiException as error:
+        assert error.status == 400, error
+    tasks.delete_task(task.id)
+    try:
+        tasks.find_task_by_id(task.id)
+        raise AssertionError("a deleted task was found")
+    except ApiException as error:
+        assert error.status == 404 and "failed to find task" in error.message, error
 
     buckets.delete_bucket(made)
     assert buckets.find_bucket_by_name("python") is None

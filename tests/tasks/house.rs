@@ -15,9 +15,10 @@ use fluxmill::engine::{CollectedResults, Engine, RunRequest, StoreWorld};
 use fluxmill::error::Result;
 use fluxmill::name::Name;
 use fluxmill::plan::World;
+use fluxmill::point::delete::{self, Delete};
 use fluxmill::point::names::Names;
 use fluxmill::point::{FieldValue, Point, result_json};
-use fluxmill::store::{NewBucket, SeqPoint, SourcePartition, Store, StoreOptions};
+use fluxmill::store::{NewBucket, SeqDelete, SeqPoint, SourcePartition, Store, StoreOptions};
 use fluxmill::table::scan::{PushOp, SourceRef, Taken};
 use fluxmill::tasks::executor::WorldSource;
 use fluxmill::tasks::{Parts, RunView, Settings, Tasks};
@@ -320,18 +321,32 @@ impl SinkState {
         if fetched.next_offset <= from {
             return false;
         }
-        let rows: Vec<SeqPoint> = fetched.records.iter().map(row).collect();
+        let (deletes, rows): (Vec<_>, Vec<_>) = fetched.records.iter().partition(|record| {
+            record.header("content-type").is_some_and(|own| own == delete::CONTENT_TYPE.as_bytes())
+        });
+        let rows: Vec<SeqPoint> = rows.into_iter().map(row).collect();
         let rejected = store.apply(bucket, source, &rows).unwrap();
         assert!(rejected.is_empty(), "{rejected:?}");
+        for record in deletes {
+            let delete = Delete::read(&record.payload).unwrap();
+            if *store.bucket(&delete.bucket).unwrap().id == *bucket {
+                let own = SeqDelete { offset: record.offset, seq: arrival(record), what: &delete.what };
+                store.delete(bucket, source, own).unwrap();
+            }
+        }
         self.positions.lock().insert(key, fetched.next_offset);
         store.advance(source, fetched.next_offset);
         true
     }
 }
 
+fn arrival(record: &Record) -> i64 {
+    std::str::from_utf8(record.header("fm-time").unwrap()).unwrap().parse().unwrap()
+}
+
 fn row(record: &Record) -> SeqPoint {
     let header = |name: &str| record.header(name).map(|value| std::str::from_utf8(value).unwrap().to_string());
-    let time_ns: i64 = header("fm-time").unwrap().parse().unwrap();
+    let time_ns = arrival(record);
     let point = match header("fm-schema") {
         Some(schema) => result_json::read(&record.payload, schema.as_bytes(), &mut Names::default()).unwrap(),
         None => Point {

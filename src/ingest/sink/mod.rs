@@ -11,6 +11,7 @@ mod replay;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use parking_lot::Mutex;
@@ -172,6 +173,7 @@ impl Sink {
             buckets: parking_lot::RwLock::new(buckets.to_vec()),
             places: Mutex::new(Places::default()),
             failure: Mutex::new(None),
+            newest_seq: AtomicI64::new(place.order.newest_seq()),
             quiet_until,
         });
         progress.places.lock().push(place);
@@ -203,6 +205,16 @@ impl Sink {
     /// Why a partition is no longer read, if one is not: for `/health`.
     pub fn failure(&self) -> Option<String> {
         self.followed.lock().values().find_map(|followed| followed.progress.failure.lock().clone())
+    }
+
+    /// The newest `_seq` that rows have: an arrival after it is newer than all that is applied.
+    pub(crate) fn newest_seq(&self) -> i64 {
+        let followed = self.followed.lock();
+        followed.values().map(|followed| followed.progress.newest_seq.load(Ordering::Relaxed)).max().unwrap_or(0)
+    }
+
+    pub(crate) fn store(&self) -> &Store {
+        &self.shared.store
     }
 
     pub(crate) fn parcels(&self) -> &Parcels {

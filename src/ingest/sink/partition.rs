@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use parking_lot::{Mutex, RwLock};
@@ -19,9 +20,10 @@ use crate::ingest::dead_letter::{self, Reason};
 use crate::ingest::decode::{self, Content};
 use crate::ingest::route::Routes;
 use crate::name::Name;
+use crate::point::delete::{Delete, Deleted};
 use crate::point::mapping::Decoded;
 use crate::point::names::Names;
-use crate::store::{SeqPoint, SourcePartition, Store};
+use crate::store::{SeqDelete, SeqPoint, SourcePartition, Store};
 
 /// Most records of one read.
 const BATCH: usize = 2_000;
@@ -58,6 +60,8 @@ pub(super) struct Progress {
     pub quiet_until: u64,
     /// Why it has stopped, if it has.
     pub failure: Mutex<Option<String>>,
+    /// The newest `_seq` that was given to a row.
+    pub newest_seq: AtomicI64,
 }
 
 /// Reads a partition from a place until it is stopped, alone or with the sink.
@@ -90,6 +94,8 @@ struct Batch {
     origins: Vec<(usize, usize)>,
     /// What is wrong, by the record's place in the batch.
     reasons: BTreeMap<usize, Vec<Reason>>,
+    /// Deletes, with their records' places in the batch and their `_seq`.
+    deletes: Vec<(usize, i64, Delete)>,
     /// Who waits for which record.
     waiting: Vec<(usize, tokio::sync::oneshot::Sender<Vec<Reason>>)>,
 }
@@ -128,6 +134,7 @@ impl Reader {
             rows_total.increment(batch.rows.len() as u64);
             self.apply(&fetched.records, batch, fetched.next_offset).await?;
             self.place = Place { offset: fetched.next_offset, order };
+            self.progress.newest_seq.fetch_max(order.newest_seq(), Ordering::Relaxed);
             self.progress.places.lock().push(self.place);
         }
     }
@@ -154,10 +161,14 @@ impl Reader {
                     let topic = &self.progress.source.topic;
                     match decode::record(record, topic, &shared.routes, arrival_ns, &mut self.names) {
                         Content::Points(decoded) => decoded,
-                        Content::Delete => {
-                            let detail = "deletes are not applied by this version".to_string();
-                            let reason = Reason { code: "unknown-format", detail, item: None };
-                            batch.reasons.insert(place, vec![reason]);
+                        Content::Delete(delete) => {
+                            let seq = match delete.what {
+                                // One `_seq` in every partition; what stands after it in any is newer.
+                                Deleted::Range(_) => order.not_before(arrival_ns),
+                                // What it names stands in this partition, and all of that before it is older.
+                                Deleted::Points(_) => order.seq(arrival_ns),
+                            };
+                            batch.deletes.push((place, seq, delete));
                             continue;
                         }
                     }
@@ -192,6 +203,11 @@ impl Reader {
                 }
             }
         }
+        for (place, seq, delete) in &batch.deletes {
+            if let Some(reason) = self.delete(&buckets, records[*place].offset, *seq, delete).await? {
+                batch.reasons.entry(*place).or_default().push(reason);
+            }
+        }
         self.bury(records, &batch.reasons).await?;
         self.shared.store.advance(&self.progress.source, next_offset);
         for (place, applied) in batch.waiting {
@@ -216,6 +232,30 @@ impl Reader {
                 }
                 Err(error) => {
                     tracing::warn!(%bucket, %error, "rows could not be applied; they are tried again");
+                    self.pause(&mut pause).await?;
+                }
+            }
+        }
+    }
+
+    /// Applies a delete to the bucket that it names; returns why it could not be, if it never can.
+    async fn delete(&self, buckets: &[Name], offset: u64, seq: i64, delete: &Delete) -> Result<Option<Reason>> {
+        let store = &self.shared.store;
+        let Ok(bucket) = store.bucket(&delete.bucket) else { return Ok(None) };
+        if !buckets.contains(&bucket.id) {
+            return Ok(None);
+        }
+        let mut pause = FIRST_PAUSE;
+        loop {
+            let own = SeqDelete { offset, seq, what: &delete.what };
+            match store.delete(&bucket.id, &self.progress.source, own) {
+                Ok(()) => return Ok(None),
+                Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+                Err(error) if error.kind() == ErrorKind::Invalid => {
+                    return Ok(Some(Reason { code: "refused", detail: error.message().to_string(), item: None }));
+                }
+                Err(error) => {
+                    tracing::warn!(bucket = %bucket.name, %error, "a delete could not be applied; it is tried again");
                     self.pause(&mut pause).await?;
                 }
             }

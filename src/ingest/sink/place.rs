@@ -38,6 +38,17 @@ impl Order {
         record.timestamp_ms.saturating_mul(1_000_000).saturating_add(self.equal)
     }
 
+    /// The next `_seq` will be newer than this one, which is returned.
+    pub(super) fn not_before(&mut self, seq: i64) -> i64 {
+        self.seq = self.seq.max(seq);
+        seq
+    }
+
+    /// The last `_seq` that was given.
+    pub(super) fn newest_seq(&self) -> i64 {
+        self.seq
+    }
+
     /// The `_seq` of the next row of a record: its arrival time, or one more than the last if that is not newer.
     pub(super) fn seq(&mut self, arrival_ns: i64) -> i64 {
         self.seq = arrival_ns.max(self.seq.saturating_add(1));

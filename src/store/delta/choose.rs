@@ -81,8 +81,9 @@ fn class(file: &DataFile) -> u32 {
 
 fn by_day(files: &[Arc<DataFile>]) -> BTreeMap<&str, Vec<&Arc<DataFile>>> {
     let mut days: BTreeMap<&str, Vec<&Arc<DataFile>>> = BTreeMap::new();
-    // A file without a day was put there by others: it is read, and left as it is.
-    for file in files.iter().filter(|file| !file.day().is_empty()) {
+    // A file without a day was put there by others: it is read, and left as it is. So are deletes: what they hide may still
+    // come from another partition.
+    for file in files.iter().filter(|file| !file.day().is_empty() && !file.deletes) {
         days.entry(file.day()).or_default().push(file);
     }
     days

@@ -14,7 +14,7 @@ use hashbrown::HashMap;
 
 use super::FileList;
 use super::choose;
-use super::data_file::{COMPACT, DataFile, VERSIONS};
+use super::data_file::{COMPACT, DELETES, DataFile, VERSIONS};
 use super::flush::{blocking, compare_in_files};
 use super::maintain::{Exchange, Maintainer, MaintenanceContext, TableMaintenance};
 use super::reader::FieldToRead;
@@ -23,7 +23,7 @@ use super::writer::{FileBuilder, FileRows, SortedRows};
 use crate::error::Result;
 use crate::failpoint::failpoint;
 use crate::store::columns::{Columns, FieldId};
-use crate::store::merge::consolidate;
+use crate::store::merge::{consolidate, consolidate_deletes};
 use crate::store::run::Run;
 use crate::store::series::{SeriesId, Tags};
 use crate::store::table::Table;
@@ -106,7 +106,8 @@ impl Table {
     ) -> Result<(Vec<Add>, Vec<Arc<DataFile>>)> {
         self.load_series(inputs, &list.schema).await?;
         let stretches = self.stretches(inputs, &schema);
-        let mut day = Day { schema, name: inputs[0].day().to_string(), now_ms: context.now_ns / 1_000_000, open: None };
+        let now_ms = context.now_ns / 1_000_000;
+        let mut day = Day { schema, name: inputs[0].day().to_string(), deletes: inputs[0].deletes, now_ms, open: None };
         let (mut adds, mut added) = (Vec::new(), Vec::new());
         for stretch in stretches {
             let began = Instant::now();
@@ -194,7 +195,10 @@ fn sort_stretch(runs: &[Arc<Run>], series: Vec<(SeriesId, Box<Tags>)>, columns: 
         .map(|(place, field)| runs.iter().any(|run| run.column(place).is_some()).then_some(field.column_type))
         .collect();
     let order: Vec<SeriesId> = series.iter().map(|one| one.0).collect();
-    let run = consolidate(runs, &order, &types)?;
+    let run = match runs.iter().all(|run| run.deletes) {
+        true => consolidate_deletes(runs, &order),
+        false => consolidate(runs, &order, &types)?,
+    };
     // Every series of the stretch has rows, so the run has them all, in this order.
     let tags = series.into_iter().map(|(_, tags)| tags).collect();
     Ok(SortedRows { run, tags, columns })
@@ -204,6 +208,8 @@ fn sort_stretch(runs: &[Arc<Run>], series: Vec<(SeriesId, Box<Tags>)>, columns: 
 struct Day {
     schema: TableSchema,
     name: String,
+    /// All of its rows are deletes.
+    deletes: bool,
     now_ms: i64,
     open: Option<(FileBuilder, bool)>,
 }
@@ -235,6 +241,11 @@ impl Day {
     /// The open file.
     fn finish(&mut self) -> Result<Option<super::writer::NewFile>> {
         let Some((builder, unique)) = self.open.take() else { return Ok(None) };
-        builder.finish(&self.name, if unique { COMPACT } else { VERSIONS }, self.now_ms).map(Some)
+        let prefix = match (self.deletes, unique) {
+            (true, _) => DELETES,
+            (false, true) => COMPACT,
+            (false, false) => VERSIONS,
+        };
+        builder.finish(&self.name, prefix, self.now_ms).map(Some)
     }
 }

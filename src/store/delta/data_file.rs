@@ -17,6 +17,8 @@ use super::names::{DAY, SEQ, TIME, TIME_NS};
 pub(crate) const IN_ORDER: &str = "in-order-";
 /// How the names of the other files of flushes begin.
 pub(crate) const LATE: &str = "late-";
+/// How the names of files begin whose rows have no fields: each says that the older versions of its point are deleted.
+pub(crate) const DELETES: &str = "deletes-";
 /// How the names of files that compaction made begin, if each point stands in them once.
 pub(crate) const COMPACT: &str = "compact-";
 /// How those begin in which versions of a point stand side by side: one row of them would give a field the arrival of
@@ -38,6 +40,8 @@ pub(crate) struct DataFile {
     pub(crate) seqs: (i64, i64),
     /// No point stands in two of its rows.
     pub(crate) in_order: bool,
+    /// Its rows are deletes.
+    pub(crate) deletes: bool,
     /// Every time is a whole number of microseconds.
     pub(crate) whole_microseconds: bool,
     /// The footer.
@@ -61,7 +65,8 @@ impl DataFile {
     pub(crate) fn new(path: String, size: u64, stats: Option<&str>) -> Self {
         let stats: FileStats = stats.and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default();
         let name = path.rsplit('/').next().unwrap_or(&path);
-        let in_order = name.starts_with(IN_ORDER) || name.starts_with(COMPACT);
+        let deletes = name.starts_with(DELETES);
+        let in_order = deletes || name.starts_with(IN_ORDER) || name.starts_with(COMPACT);
         let micros = |values: &serde_json::Map<String, serde_json::Value>| {
             let text = values.get(TIME)?.as_str()?;
             Some(chrono::DateTime::parse_from_rfc3339(text).ok()?.timestamp_micros())
@@ -80,6 +85,7 @@ impl DataFile {
             times: (first, last),
             seqs,
             in_order,
+            deletes,
             whole_microseconds: most_ns == Some(0),
             footer: OnceCell::new(),
             series: OnceCell::new(),
@@ -96,6 +102,11 @@ impl DataFile {
     pub(crate) fn day(&self) -> &str {
         let folder = self.path.split('/').next().unwrap_or_default();
         folder.strip_prefix(DAY).and_then(|rest| rest.strip_prefix('=')).unwrap_or_default()
+    }
+
+    /// Whether its rows are deletes.
+    pub(crate) fn holds_deletes(&self) -> bool {
+        self.deletes
     }
 
     /// Whether compaction made it.

@@ -7,10 +7,12 @@ use std::cmp::Ordering;
 use std::sync::Arc;
 
 use futures::{StreamExt, TryStreamExt};
+use hashbrown::HashMap;
 use object_store::{ObjectStoreExt, PutPayload};
 
 use super::super::columns::Columns;
-use super::super::merge::consolidate;
+use super::super::merge::{consolidate, consolidate_deletes};
+use super::super::run::Run;
 use super::super::series::{SeriesId, Tags};
 use super::super::table::{Table, TakenRows};
 use super::FileList;
@@ -127,8 +129,11 @@ impl Table {
         let newest = newest_times(&taken);
         let shared = schema.clone();
         let make = move || {
-            let (rows, stored_until) = sort_for_files(taken, &shared)?;
-            make_files(&rows, &stored_until, &shared, now_ns / 1_000_000)
+            let mut files = Vec::new();
+            for (rows, stored_until) in sort_for_files(taken, &shared)? {
+                files.extend(make_files(&rows, &stored_until, &shared, now_ns / 1_000_000)?);
+            }
+            Ok(files)
         };
         failpoint("flush.taken");
         let files = blocking(make).await?;
@@ -262,16 +267,17 @@ fn advanced(known: &SourcePositions, applied: &SourcePositions) -> SourcePositio
 
 /// The newest time of each series.
 fn newest_times(taken: &TakenRows) -> Vec<(SeriesId, i64)> {
-    let of_run = |run: &Arc<super::super::run::Run>| {
+    let of_run = |run: &Arc<Run>| {
         run.series.iter().map(|rows| (rows.series, run.time[rows.end as usize - 1])).collect::<Vec<_>>()
     };
     taken.runs.iter().flat_map(of_run).collect()
 }
 
 /// Merges the runs of a flush, series in the order of files: by each tag of the schema in turn, absent ones last, so that
-/// files from before a tag was known are in order too.
-fn sort_for_files(taken: TakenRows, schema: &TableSchema) -> Result<(SortedRows, Vec<i64>)> {
+/// files from before a tag was known are in order too. Deletes are rows of files of their own.
+fn sort_for_files(taken: TakenRows, schema: &TableSchema) -> Result<Vec<(SortedRows, Vec<i64>)>> {
     let TakenRows { columns, runs, mut series } = taken;
+    let (deletes, runs): (Vec<_>, Vec<_>) = runs.into_iter().partition(|run| run.deletes);
     series.sort_by(|left, right| compare_in_files(&left.1, &right.1, schema));
     let types: Vec<Option<ColumnType>> = columns
         .fields()
@@ -280,9 +286,15 @@ fn sort_for_files(taken: TakenRows, schema: &TableSchema) -> Result<(SortedRows,
         .map(|(place, field)| runs.iter().any(|run| run.column(place).is_some()).then_some(field.column_type))
         .collect();
     let order: Vec<SeriesId> = series.iter().map(|one| one.0).collect();
-    let run = consolidate(&runs, &order, &types)?;
-    let (tags, stored_until) = series.into_iter().map(|(_, tags, until)| (tags, until)).unzip();
-    Ok((SortedRows { run, tags, columns }, stored_until))
+    let merged = [consolidate(&runs, &order, &types)?, consolidate_deletes(&deletes, &order)];
+    // Both have their series in this order, each those that it has rows of.
+    let places: HashMap<SeriesId, usize> = order.iter().enumerate().map(|(place, series)| (*series, place)).collect();
+    let for_files = |run: Run| {
+        let of_run = || run.series.iter().map(|rows| &series[places[&rows.series]]);
+        let (tags, stored_until) = of_run().map(|(_, tags, until)| (tags.clone(), *until)).unzip();
+        (SortedRows { tags, columns: Arc::clone(&columns), run }, stored_until)
+    };
+    Ok(merged.into_iter().filter(|run| run.len() > 0).map(for_files).collect())
 }
 
 /// The order of series in files.

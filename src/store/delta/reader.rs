@@ -149,7 +149,7 @@ impl FileReader {
         let selection = (series.len() < all.len()).then_some(ranges.as_slice());
         let times = self.times(file, selection, total).await?;
 
-        let mut run = Run { unique: file.in_order, ..Run::default() };
+        let mut run = Run { unique: file.in_order, deletes: file.deletes, ..Run::default() };
         let mut selected = Vec::new();
         let mut offset = 0;
         for rows in &series {
@@ -182,6 +182,7 @@ impl FileReader {
         with_seq: bool,
     ) -> Result<Run> {
         let FileRows { file, selected, mut run } = rows;
+        let fields = if run.deletes { &[] } else { fields };
         let places = columns.fields().len();
         let mut names: Vec<&str> =
             fields.iter().map(|field| schema.fields[field.in_schema].physical.as_str()).collect();

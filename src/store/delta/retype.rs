@@ -32,11 +32,12 @@ impl Table {
             if !differs {
                 return Ok(());
             }
-            let mut days: BTreeMap<&str, Vec<Arc<DataFile>>> = BTreeMap::new();
+            // Deletes stay files of their own.
+            let mut days: BTreeMap<(&str, bool), Vec<Arc<DataFile>>> = BTreeMap::new();
             for file in &list.files {
-                days.entry(file.day()).or_default().push(Arc::clone(file));
+                days.entry((file.day(), file.deletes)).or_default().push(Arc::clone(file));
             }
-            if days.contains_key("") {
+            if days.keys().any(|(day, _)| day.is_empty()) {
                 return Err(Error::failed_precondition("the table has files of others, which cannot be retyped"));
             }
             let operation = DeltaOperation::Write {

@@ -86,7 +86,10 @@ impl TableView {
         for file in files {
             found.extend(reader.rows(file, wanted, bounds).await?);
         }
-        let with_seq = self.may_share_points(&found, wanted, bounds);
+        let mut with_seq = self.may_share_points(&found, wanted, bounds);
+        if !self.masks.within(&self.table.measurement, bounds).is_empty() {
+            with_seq.fill(true);
+        }
         let fields = FieldToRead::of(fields.iter().copied(), &self.columns, schema);
         let mut runs = Vec::with_capacity(found.len());
         for (rows, with_seq) in found.into_iter().zip(with_seq) {

@@ -22,7 +22,7 @@ use rand::Rng;
 use super::super::columns::Columns;
 use super::super::run::{Run, SeriesRows};
 use super::super::series::{SeriesId, Tags};
-use super::data_file::{DataFile, IN_ORDER, LATE};
+use super::data_file::{DELETES, DataFile, IN_ORDER, LATE};
 use super::names::{DAY, SEQ, TIME};
 use super::schema::{TableSchema, file_type};
 use super::statistics::Statistics;
@@ -87,7 +87,12 @@ pub(crate) fn make_files(
     for ((day, in_order), rows) in split(flush, stored_until) {
         let mut builder = FileBuilder::new(schema, FLUSH_LEVEL)?;
         builder.push(flush, &rows)?;
-        files.push(builder.finish(&day_text(day)?, if in_order { IN_ORDER } else { LATE }, now_ms)?);
+        let prefix = match (flush.run.deletes, in_order) {
+            (true, _) => DELETES,
+            (false, true) => IN_ORDER,
+            (false, false) => LATE,
+        };
+        files.push(builder.finish(&day_text(day)?, prefix, now_ms)?);
     }
     Ok(files)
 }
@@ -101,7 +106,7 @@ fn split(flush: &SortedRows, stored_until: &[i64]) -> BTreeMap<(i64, bool), File
             let at = row as usize;
             let alone =
                 (row == rows.start || time[at - 1] != time[at]) && (row + 1 == rows.end || time[at + 1] != time[at]);
-            let in_order = alone && time[at] > stored_until[place];
+            let in_order = flush.run.deletes || alone && time[at] > stored_until[place];
             let file = files.entry((time[at].div_euclid(NS_PER_DAY), in_order)).or_default();
             file.push(place, rows.series, row);
         }

@@ -9,6 +9,7 @@ use hashbrown::HashMap;
 use parking_lot::Mutex;
 
 use super::super::Store;
+use super::super::deletes::Masks;
 use super::super::table::{Table, TableView};
 use crate::error::Result;
 use crate::name::Name;
@@ -24,6 +25,8 @@ pub(super) struct PinnedBucket {
     pub(super) tables: Vec<Arc<Table>>,
     /// Rows before this time are no longer kept.
     pub(super) keep_from_ns: i64,
+    /// What is deleted by range.
+    masks: Arc<Masks>,
     views: Mutex<HashMap<Name, TableView>>,
 }
 
@@ -40,6 +43,7 @@ impl Snapshot {
         let pinned = Arc::new(PinnedBucket {
             tables: bucket.tables(),
             keep_from_ns: bucket.keep_from_ns(store.clock.now_ns()),
+            masks: bucket.masks(),
             views: Mutex::default(),
         });
         buckets.insert(id.clone(), Arc::clone(&pinned));
@@ -54,7 +58,7 @@ impl PinnedBucket {
         if let Some(view) = views.get(&table.measurement) {
             return Ok(view.clone());
         }
-        let view = table.view(with_latest)?;
+        let view = TableView { masks: Arc::clone(&self.masks), ..table.view(with_latest)? };
         views.insert(table.measurement.clone(), view.clone());
         Ok(view)
     }

@@ -5,6 +5,7 @@
 use std::sync::Arc;
 
 use super::super::columns::{Field, FieldId};
+use super::super::deletes::Masks;
 use super::super::merge::{FieldColumns, MergedRows, Part};
 use super::super::predicate::{Identity, IdentityFilter, all_hold, all_hold_at};
 use super::super::run::{Run, SeriesRows};
@@ -92,7 +93,12 @@ impl TablePlan {
         // Series of files become known first, so that the order has them all.
         let files = view.files_within(bounds).await?;
         let selection = Selection::new(view.table.series_order(), measurement, filter);
-        let latest = view.latest.as_ref().filter(|_| pick == Some(Pick::Last) && filter.of_time.is_empty());
+        let masks = view.masks.within(measurement, bounds);
+        // What is remembered does not know of deletes.
+        let deleted = !masks.is_empty()
+            || view.runs.iter().any(|run| run.deletes)
+            || files.iter().any(|file| file.holds_deletes());
+        let latest = view.latest.as_ref().filter(|_| pick == Some(Pick::Last) && filter.of_time.is_empty() && !deleted);
         let remembered = match latest {
             Some(latest) => Remembered::new(latest, &selection, &ids, view, bounds)?,
             None => Remembered::default(),
@@ -114,7 +120,7 @@ impl TablePlan {
             merged: MergedRows::default(),
         };
         let counts = |run: usize, series: SeriesId| (run == remembered_run) == remembered.has(series);
-        plan.merge(&runs, &selection, filter, bounds, counts);
+        plan.merge(&runs, &selection, filter, bounds, (&masks, counts));
         for (id, field) in fields {
             if runs.iter().any(|run| run.column(id as usize).is_some()) {
                 let columns = FieldColumns::new(&runs, id as usize);
@@ -164,7 +170,7 @@ impl TablePlan {
         selection: &Selection,
         filter: &IdentityFilter,
         bounds: Bounds,
-        counts: impl Fn(usize, SeriesId) -> bool,
+        (masks, counts): (&Masks, impl Fn(usize, SeriesId) -> bool),
     ) {
         let mut parts: Vec<(u32, Part)> = Vec::new();
         for (run_index, run) in runs.iter().enumerate() {
@@ -183,12 +189,18 @@ impl TablePlan {
             of_series.clear();
             of_series.extend(same.iter().map(|(_, part)| *part));
             let start = self.merged.times.len();
-            self.merged.add_points(runs, &mut of_series);
+            let one = self.order.sorted[same[0].0 as usize];
+            let hidden = if masks.is_empty() {
+                Vec::new()
+            } else {
+                let group = &self.order.groups[one.group as usize];
+                masks.of_series(&self.measurement, |key| group.tag(key, one.row))
+            };
+            self.merged.add_points(runs, &mut of_series, &hidden);
             if !filter.of_time.is_empty() {
                 self.merged.retain(start, |_, time_ns| all_hold_at(&filter.of_time, time_ns));
             }
             if self.merged.times.len() > start {
-                let one = self.order.sorted[same[0].0 as usize];
                 let rows = start..self.merged.times.len();
                 self.series.push(PlannedSeries { group: one.group, row: one.row, rows });
             }
