@@ -390,7 +390,7 @@ fn telegraf_delivers_its_metrics() {
         .collect();
     std::fs::write(folder.path().join("metrics"), lines).expect("a file");
     let config = format!(
-        "[agent]\n  omit_hostname = true\n  metric_batch_size = 500\n[[inputs.file]]\n  files = [\"metrics\"]\n  \
+        "[agent]\n  omit_hostname = true\n  precision = \"1ns\"\n  metric_batch_size = 500\n[[inputs.file]]\n  files = [\"metrics\"]\n  \
          data_format = \"influx\"\n[[outputs.influxdb_v2]]\n  urls = [\"{}\"]\n  token = \"{}\"\n  \
          organization = \"fluxmill\"\n  bucket = \"telegraf\"\n",
         server.daemon.url, server.token

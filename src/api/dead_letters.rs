@@ -5,12 +5,13 @@
 use std::time::Duration;
 
 use axum::Json;
+use axum::body::Bytes;
 use axum::extract::{Path, Query, State};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::error::ApiResult;
-use super::{Api, Shared};
+use super::{Api, Shared, optional};
 use crate::commitlog::Record;
 use crate::error::{Error, Result};
 use crate::ingest::dead_letter::{Replayed, Which, replay_all};
@@ -65,12 +66,8 @@ pub(super) struct ReplayBody {
     only: Option<String>,
 }
 
-pub(super) async fn replay(
-    State(api): Shared,
-    Path(topic): Path<String>,
-    body: Option<Json<ReplayBody>>,
-) -> ApiResult<Json<Value>> {
-    let body = body.map(|Json(body)| body).unwrap_or_default();
+pub(super) async fn replay(State(api): Shared, Path(topic): Path<String>, body: Bytes) -> ApiResult<Json<Value>> {
+    let body: ReplayBody = optional(&body)?;
     let which = match &body.only {
         Some(text) => {
             let place = text.split_once('/');

@@ -95,6 +95,15 @@ impl Api {
     }
 }
 
+/// A JSON body that may be absent: clients say that they send JSON and then send nothing.
+fn optional<T: Default + serde::de::DeserializeOwned>(body: &[u8]) -> Result<T> {
+    if body.is_empty() {
+        return Ok(T::default());
+    }
+    serde_json::from_slice(body)
+        .map_err(|error| Error::invalid(format!("failed parsing request body as JSON: {error}")))
+}
+
 /// Says on an answer that what was taken cannot be read yet.
 fn mark_pending(response: &mut Response) {
     let name = HeaderName::from_static("x-fluxmill-visible");

@@ -6,14 +6,15 @@
 use std::time::Duration;
 
 use axum::Json;
+use axum::body::Bytes;
 use axum::extract::{Path, Query, State};
 use axum::http::StatusCode;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::Shared;
 use super::error::ApiResult;
 use super::tasks::{limit, not_found, tasks, to_json};
+use super::{Shared, optional};
 use crate::error::{Error, Result};
 use crate::tasks::{Plan, RunView, Which};
 use crate::time::rfc3339;
@@ -71,9 +72,9 @@ pub(super) struct RunBody {
 pub(super) async fn run_now(
     State(api): Shared,
     Path(id): Path<String>,
-    body: Option<Json<RunBody>>,
+    body: Bytes,
 ) -> ApiResult<(StatusCode, Json<Value>)> {
-    let body = body.map(|Json(body)| body).unwrap_or_default();
+    let body: RunBody = optional(&body)?;
     let which = match &body.scheduled_for {
         None => Which::Latest,
         Some(text) => Which::Slot(time("scheduledFor", text)?),
@@ -107,11 +108,12 @@ pub(super) async fn cancel(State(api): Shared, Path((id, run)): Path<(String, St
 pub(super) async fn retry(
     State(api): Shared,
     Path((id, run)): Path<(String, String)>,
-    body: Option<Json<RunBody>>,
+    body: Bytes,
 ) -> ApiResult<Json<Value>> {
+    let body: RunBody = optional(&body)?;
     let tasks = tasks(&api)?;
     let mut view = tasks.retry(&id, &run).await.map_err(not_found)?;
-    if body.is_some_and(|Json(body)| body.wait) {
+    if body.wait {
         view = tasks.ended(&id, &view.id).await?;
     }
     Ok(Json(show_run(&view)?))

@@ -5,7 +5,7 @@ use fluxmill::tasks::Which;
 use super::house::{COUNTING, House, MINUTE_NS, Plan, at};
 
 /// Counts per series: the values 1 and 10 are series of their own (`partition` is how many digits they have).
-const PER_SERIES: &str = "option task = {name: \"shares\", every: 1m, retry: 0}\n\
+const PER_SERIES: &str = "option task = {name: \"shares\", every: 1m}\n\
     from(bucket: \"raw\") |> range(start: -1m) |> count() |> to(bucket: \"out\", timeColumn: \"_stop\")\n";
 
 /// The same of one series only.
