@@ -108,6 +108,7 @@ enum Step {
     Rows(usize),
     Delete(i64, Deleted),
     Flush,
+    Compact,
     /// A kill, and the replay of everything.
     Restart,
 }
@@ -134,7 +135,8 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
     let step = prop_oneof![
         4 => (1usize..9).prop_map(Step::Rows),
         3 => delete,
-        1 => Just(Step::Flush),
+        2 => Just(Step::Flush),
+        1 => Just(Step::Compact),
         1 => Just(Step::Restart),
     ];
     prop::collection::vec(step, 1..16)
@@ -215,6 +217,13 @@ async fn check(store: &Store, bucket: &std::sync::Arc<str>, applied: &[Applied])
         let expected = if most == 2 { oracle.wide(bounds, keep) } else { oracle.long(bounds, keep) };
         assert_eq!(read_all(taken).await, expected, "at depth {most}");
     }
+    // What is remembered of the newest values as well.
+    let mut expected = oracle.long(bounds, |_, _, _, _| true);
+    expected.iter_mut().for_each(|table| drop(table.rows.drain(..table.rows.len() - 1)));
+    let last = [PushOp::Last("_value".into())];
+    let taken = store.offer(&SourceRef { bucket: bucket.clone(), bounds }, &last, 1).unwrap();
+    assert_eq!(taken.count, 1);
+    assert_eq!(read_all(taken).await, expected, "the last rows");
 }
 
 async fn run(rows: Vec<SeqPoint>, steps: Vec<Step>) {
@@ -246,6 +255,9 @@ async fn run(rows: Vec<SeqPoint>, steps: Vec<Step>) {
             }
             Step::Flush => {
                 store.as_ref().unwrap().flush_all().await.unwrap();
+            }
+            Step::Compact => {
+                store.as_ref().unwrap().compact_bucket(&bucket).await.unwrap();
             }
             Step::Restart => {
                 drop(store.take());
