@@ -15,6 +15,7 @@ mod functions;
 mod grammar;
 #[cfg(feature = "mqtt")]
 mod ingest;
+#[cfg(all(feature = "delta", feature = "kafka"))]
 mod operations;
 mod query;
 mod readme;
