@@ -25,6 +25,10 @@ pub trait Arguments {
     fn int(&self, name: &str) -> Result<i64>;
     /// An integer, or the default.
     fn int_or(&self, name: &str, default: i64) -> Result<i64>;
+    /// A required float.
+    fn float(&self, name: &str) -> Result<f64>;
+    /// A float, or the default.
+    fn float_or(&self, name: &str, default: f64) -> Result<f64>;
     /// A boolean, or the default.
     fn bool_or(&self, name: &str, default: bool) -> Result<bool>;
     /// A required array of strings.
@@ -75,6 +79,20 @@ impl Arguments for Call<'_> {
         match self.optional(name) {
             None => Ok(default),
             Some(_) => self.int(name),
+        }
+    }
+
+    fn float(&self, name: &str) -> Result<f64> {
+        match self.required(name)? {
+            Value::Float(number) => Ok(*number),
+            other => Err(self.mismatch(name, "float", other)),
+        }
+    }
+
+    fn float_or(&self, name: &str, default: f64) -> Result<f64> {
+        match self.optional(name) {
+            None => Ok(default),
+            Some(_) => self.float(name),
         }
     }
 
@@ -181,6 +199,16 @@ pub fn stream(kind: NodeKind, inputs: Vec<Arc<Node>>, call: &Call<'_>) -> Value 
 /// A new node that runs an operator over one stream, as a value.
 pub fn transform(transform: impl Transform + 'static, tables: Arc<Node>, call: &Call<'_>) -> Value {
     stream(NodeKind::Transform(Arc::new(transform)), vec![tables], call)
+}
+
+/// A new node that runs an operator over one stream, to be built upon.
+pub fn append(transform: Arc<dyn Transform>, tables: Arc<Node>, call: &Call<'_>) -> Arc<Node> {
+    Arc::new(Node { kind: NodeKind::Transform(transform), inputs: vec![tables], span: call.span })
+}
+
+/// A node as a value.
+pub fn value(node: Arc<Node>) -> Value {
+    Value::Stream(node)
 }
 
 /// Whether an argument is null: most functions of single values give null for null.

@@ -1,55 +1,21 @@
-//! `count`, `sum`, `mean`: each table becomes one row (flux-semantics 8).
+//! `count`, `sum`, `mean`, `spread`, `stddev`, `skew`, `quantile`: each table becomes one row (flux-semantics 8).
 //!
 //! The row has the group key and the value, all other columns go. State is kept per table, so parts of many tables may
 //! alternate; rows of one table are taken in their order, so that a float sum does not depend on how they were cut.
 
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef};
+use arrow::array::ArrayRef;
 use hashbrown::HashMap;
 
+use super::accumulator::{Accumulator, AggregateKind};
 use super::by_shape::ByShape;
 use super::{Operator, Out, Transform, WindowFunction};
 use crate::error::{Error, Result};
 use crate::table::scan::StreamProps;
-use crate::table::{Cell, Chunk, ColumnBuilder, ColumnType, ColumnView, Name, Place, Segment, Shape, TableId};
+use crate::table::{Chunk, ColumnBuilder, ColumnType, ColumnView, Name, Place, Segment, Shape, TableId};
 
-/// What the rows of a table become.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum AggregateKind {
-    /// How many rows there are, null ones too.
-    Count,
-    /// The sum; integers wrap.
-    Sum,
-    /// The mean, a float.
-    Mean,
-}
-
-impl AggregateKind {
-    fn name(self) -> &'static str {
-        match self {
-            AggregateKind::Count => "count",
-            AggregateKind::Sum => "sum",
-            AggregateKind::Mean => "mean",
-        }
-    }
-
-    /// The type of the value, given the type of the column.
-    fn gives(self, column: ColumnType) -> Result<ColumnType> {
-        use ColumnType::{Bool, Float, Int, String, Time, UInt};
-        match (self, column) {
-            (AggregateKind::Count, Bool | Int | UInt | Float | String) => Ok(Int),
-            (AggregateKind::Sum, Int | UInt | Float) => Ok(column),
-            (AggregateKind::Mean, Int | UInt | Float) => Ok(Float),
-            (AggregateKind::Count, Time) | (_, Bool | String | Time) => {
-                Err(Error::failed_precondition(format!("unsupported aggregate column type {}", column.flux_name()))
-                    .with_hint(format!("{} takes numbers; filter by _field first", self.name())))
-            }
-        }
-    }
-}
-
-/// `count(column)`, `sum(column)`, `mean(column)`.
+/// An aggregate of a column.
 #[derive(Clone, Debug)]
 pub struct Aggregate {
     /// Which of them.
@@ -78,7 +44,7 @@ impl Transform for Aggregate {
     }
 
     fn explain(&self) -> String {
-        format!("column: {:?}", self.column)
+        format!("column: {:?}{}", self.column, self.kind.explain())
     }
 }
 
@@ -87,6 +53,7 @@ impl Transform for Aggregate {
 struct Plan {
     /// Where the column stands in the rows.
     row: usize,
+    column_type: ColumnType,
     value_type: ColumnType,
     shape: Arc<Shape>,
 }
@@ -95,7 +62,7 @@ struct AggregateOperator {
     aggregate: Aggregate,
     plans: ByShape<Plan>,
     /// Tables of which more is to come.
-    open: HashMap<TableId, State>,
+    open: HashMap<TableId, Accumulator>,
 }
 
 impl Aggregate {
@@ -117,7 +84,8 @@ impl Aggregate {
         let value_type = self.kind.gives(column.column_type)?;
         let keys = shape.key_columns().map(|key| (key.name.clone(), key.column_type, true));
         let value = std::iter::once((self.column.clone(), value_type, false));
-        Ok(Plan { row: row as usize, value_type, shape: Shape::new(keys.chain(value)) })
+        let (row, column_type) = (row as usize, column.column_type);
+        Ok(Plan { row, column_type, value_type, shape: Shape::new(keys.chain(value)) })
     }
 }
 
@@ -129,13 +97,14 @@ impl Operator for AggregateOperator {
         let mut values = ColumnBuilder::new(plan.value_type);
         let mut segments = Vec::new();
         for (segment, range) in chunk.tables() {
-            let mut state = self.open.remove(&segment.table).unwrap_or_default();
+            let open = self.open.remove(&segment.table);
+            let mut state = open.unwrap_or_else(|| aggregate.kind.accumulator(plan.column_type));
             state.add(view, range);
             if !segment.done {
                 self.open.insert(segment.table, state);
                 continue;
             }
-            values.push(state.value(aggregate.kind, plan.value_type))?;
+            values.push(state.value())?;
             segments.push(Segment { end: segments.len() as u32 + 1, ..segment });
         }
         if !segments.is_empty() {
@@ -152,65 +121,10 @@ impl Operator for AggregateOperator {
     }
 }
 
-/// What has been seen of a table.
-#[derive(Clone, Copy, Debug, Default)]
-pub(super) struct State {
-    rows: u64,
-    valid: u64,
-    float: f64,
-    /// Exact for 2^63 rows of any integers.
-    integer: i128,
-}
-
-impl State {
-    pub(super) fn add(&mut self, view: ColumnView<'_>, range: std::ops::Range<usize>) {
-        self.rows += range.len() as u64;
-        match view {
-            ColumnView::Float(array) => {
-                for row in range {
-                    if array.is_valid(row) {
-                        self.valid += 1;
-                        self.float += array.value(row);
-                    }
-                }
-            }
-            ColumnView::Int(array) => {
-                for row in range {
-                    if array.is_valid(row) {
-                        self.valid += 1;
-                        self.integer += i128::from(array.value(row));
-                    }
-                }
-            }
-            ColumnView::UInt(array) => {
-                for row in range {
-                    if array.is_valid(row) {
-                        self.valid += 1;
-                        self.integer += i128::from(array.value(row));
-                    }
-                }
-            }
-            // Only counted.
-            ColumnView::Bool(_) | ColumnView::String(_) | ColumnView::Time(_) => {}
-        }
-    }
-
-    pub(super) fn value(self, kind: AggregateKind, value_type: ColumnType) -> Cell<'static> {
-        match (kind, value_type) {
-            (AggregateKind::Count, _) => Cell::Int(i64::try_from(self.rows).unwrap_or(i64::MAX)),
-            _ if self.valid == 0 => Cell::Null,
-            // The low 64 bits: what wrapping addition gives.
-            (AggregateKind::Sum, ColumnType::Int) => Cell::Int(self.integer as i64),
-            (AggregateKind::Sum, ColumnType::UInt) => Cell::UInt(self.integer as u64),
-            (AggregateKind::Sum, _) => Cell::Float(self.float),
-            // One of the two is zero.
-            (AggregateKind::Mean, _) => Cell::Float((self.float + self.integer as f64) / self.valid as f64),
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
+
     use super::super::testing::*;
     use super::*;
 
@@ -245,5 +159,62 @@ mod tests {
         let input = "v:int\n9223372036854775807\n9223372036854775807\n";
         expect(&of(AggregateKind::Sum), input, "v:int\n-2\n");
         expect(&of(AggregateKind::Mean), input, "v:float\n9223372036854775807.0\n");
+    }
+
+    fn stddev(population: bool) -> Aggregate {
+        of(AggregateKind::StdDev { population })
+    }
+
+    fn quantile(q: f64) -> Aggregate {
+        of(AggregateKind::Quantile { q, compression: 1000.0 })
+    }
+
+    /// By hand: 2 4 4 4 5 5 7 9 have the mean 5 and the squares 32; nulls are passed over.
+    #[test]
+    fn deviations_are_of_a_sample_or_of_all() {
+        let input = "h:string* v:int\na 2\na 4\na 4\na -\na 4\na 5\na 5\na 7\na 9\n\nb 3\n\nc -\n\n= d\n";
+        let expected = "h:string* v:float\na 2.0\n\nb 0.0\n\nc -\n\nd -\n";
+        expect(&stddev(true), input, expected);
+        // The root of 32 / 7.
+        let expected = "h:string* v:float\na 2.138089935299395\n\nb NaN\n\nc -\n\nd -\n";
+        expect(&stddev(false), input, expected);
+    }
+
+    /// The first value that is not null counts even if it is NaN: nothing is less or greater.
+    #[test]
+    fn spread_is_of_the_type_of_the_column() {
+        expect(&of(AggregateKind::Spread), "v:int\n-3\n-\n9\n4\n", "v:int\n12\n");
+        expect(&of(AggregateKind::Spread), "v:uint\n7\n", "v:uint\n0\n");
+        expect(
+            &of(AggregateKind::Spread),
+            "h:string* v:float\na 1.5\na NaN\na 4.0\n\nb NaN\nb 1.0\n\n= c\n",
+            "h:string* v:float\na 2.5\n\nb NaN\n\nc -\n",
+        );
+    }
+
+    /// By hand: 1 2 9 have the mean 4, squares 9 + 4 + 25 = 38 and cubes -27 - 8 + 125 = 90; the root of 3 times 90 by
+    /// 38 to the power of 1.5.
+    #[test]
+    fn skew_of_three() {
+        let skew = 3_f64.sqrt() * 90.0 / 38_f64.powf(1.5);
+        let out =
+            answer(&of(AggregateKind::Skew), props(crate::table::scan::Parts::Clustered), "v:int\n1\n2\n9\n").unwrap();
+        let ColumnView::Float(values) = ColumnView::of(&out.chunks[0].rows[0]) else { panic!("a float") };
+        assert!((values.value(0) - skew).abs() < 1e-12);
+        expect(&of(AggregateKind::Skew), "h:string* v:float\na 1.0\n\nb -\n", "h:string* v:float\na NaN\n\nb -\n");
+    }
+
+    /// flux-semantics 8: the estimate of 0.9 of 1..10 is 9.5, the exact mean 9.1.
+    #[test]
+    fn quantiles_by_estimate_and_exactly() {
+        let ten: String = (1..=10).rev().map(|value| format!("a {value}\n")).collect();
+        let expected = "h:string* v:float\na 9.5\n\nb -\n\nc -\n";
+        expect(&quantile(0.9), &format!("h:string* v:int\n{ten}a -\n\nb -\n\n= c\n"), expected);
+        let exact = of(AggregateKind::ExactMean { q: 0.9 });
+        let ten: String = (1..=10).rev().map(|value| format!("a {value}.0\n")).collect();
+        expect(&exact, &format!("h:string* v:float\n{ten}\nb -\n"), "h:string* v:float\na 9.1\n\nb -\n");
+        let error = expect_error(&exact, "v:int\n1\n");
+        assert_eq!(error.message(), "unsupported aggregate column type int");
+        assert_eq!(quantile(0.5).explain(), "column: \"v\", q: 0.5, compression: 1000.0");
     }
 }

@@ -1,5 +1,5 @@
-//! `first` and `last`: of each table the first or last row, in row order, that has a value in a column (flux-semantics
-//! 6.4).
+//! `first`, `last`, `min`, `max`: of each table one row that has a value in a column: the first or last in row order, or
+//! the first of those with the least or greatest value (flux-semantics 6.4 and 8).
 //!
 //! No sorting by time. A table without such a row stays, empty. A table that lacks the column gives nothing, and that is
 //! told; only where every table lacks it, it is an error (flux-semantics 18, row 29). Other columns keep their nulls.
@@ -9,12 +9,13 @@ use std::ops::Range;
 
 use arrow::array::Array;
 
+use super::accumulator::{is_less, number};
 use super::{Operator, Out, Split, Transform, WindowFunction};
 use crate::error::{Error, Result};
 use crate::table::cluster::Cluster;
 use crate::table::gather::{Gather, Stretch};
 use crate::table::scan::{Parts, PushOp, StreamProps};
-use crate::table::{Chunk, ColumnView, Name, Place, Segment, TableId};
+use crate::table::{Cell, Chunk, ColumnType, ColumnView, Name, Place, Segment, TableId};
 
 /// Held rows are put together when there are so many more than are needed.
 const SPARE_ROWS: usize = 65_536;
@@ -28,9 +29,78 @@ pub enum Pick {
     First,
     /// The last one.
     Last,
+    /// The first one with the least value.
+    Min,
+    /// The first one with the greatest value.
+    Max,
 }
 
-/// `first(column)`, `last(column)`.
+/// A row that may be the one: where it is, and its value where the size of values decides.
+pub type Candidate<T> = (T, Cell<'static>);
+
+impl Pick {
+    /// The function's name.
+    pub fn name(self) -> &'static str {
+        match self {
+            Pick::First => "first",
+            Pick::Last => "last",
+            Pick::Min => "min",
+            Pick::Max => "max",
+        }
+    }
+
+    /// Whether the size of values decides.
+    fn by_value(self) -> bool {
+        matches!(self, Pick::Min | Pick::Max)
+    }
+
+    /// Whether a row can be chosen by a column of a type.
+    ///
+    /// # Errors
+    /// FailedPrecondition if not.
+    pub fn check(self, column: &str, column_type: ColumnType) -> Result<()> {
+        if !self.by_value() || !matches!(column_type, ColumnType::Bool | ColumnType::String) {
+            return Ok(());
+        }
+        let (own, column_type) = (self.name(), column_type.flux_name());
+        let message = format!("invalid use of function: {own} has no implementation for type {column_type}");
+        Err(Error::failed_precondition(format!("{message} (column {column:?})"))
+            .with_hint(format!("{own} takes int, uint, float and time; filter by _field first, or convert the column")))
+    }
+
+    /// The row among rows of a column that takes the place of an earlier one with a value, and its own value where the
+    /// size of values decides.
+    pub fn row(
+        self,
+        array: &dyn Array,
+        mut rows: Range<usize>,
+        earlier: Option<Cell<'static>>,
+    ) -> Option<Candidate<usize>> {
+        let plain = |row: Option<usize>| row.map(|row| (row, Cell::Null));
+        match self {
+            Pick::First if earlier.is_some() => None,
+            Pick::First if array.null_count() == 0 => plain(rows.next()),
+            Pick::Last if array.null_count() == 0 => plain(rows.next_back()),
+            Pick::First => plain(rows.find(|row| array.is_valid(*row))),
+            Pick::Last => plain(rows.rev().find(|row| array.is_valid(*row))),
+            Pick::Min | Pick::Max => {
+                let view = ColumnView::of(array);
+                let (mut best, mut found) = (earlier, None);
+                for row in rows {
+                    let value = number(view, row);
+                    let better = |best| if self == Pick::Min { is_less(value, best) } else { is_less(best, value) };
+                    if value != Cell::Null && best.is_none_or(better) {
+                        best = Some(value);
+                        found = Some((row, value));
+                    }
+                }
+                found
+            }
+        }
+    }
+}
+
+/// `first(column)`, `last(column)`, `min(column)`, `max(column)`.
 #[derive(Clone, Debug)]
 pub struct FirstLast {
     /// Which row.
@@ -41,10 +111,7 @@ pub struct FirstLast {
 
 impl Transform for FirstLast {
     fn name(&self) -> &'static str {
-        match self.pick {
-            Pick::First => "first",
-            Pick::Last => "last",
-        }
+        self.pick.name()
     }
 
     fn operator(&self, input: &[StreamProps]) -> Result<Box<dyn Operator>> {
@@ -65,6 +132,7 @@ impl Transform for FirstLast {
         let push = match self.pick {
             Pick::First => PushOp::First(self.column.clone()),
             Pick::Last => PushOp::Last(self.column.clone()),
+            Pick::Min | Pick::Max => return None,
         };
         Some(Split { push, rest: None })
     }
@@ -87,21 +155,26 @@ pub(super) struct Columns {
 
 impl Columns {
     /// What decides within a chunk; `None` if its tables lack the column.
-    fn look<'a>(&mut self, chunk: &'a Chunk) -> Option<Look<'a>> {
-        let look = self.look_at(chunk);
+    fn look<'a>(&mut self, chunk: &'a Chunk) -> Result<Option<Look<'a>>> {
+        let look = self.look_at(chunk)?;
         match look {
             Some(_) => self.found = true,
             None => self.lacking += chunk.segments.iter().filter(|segment| segment.done).count() as u64,
         }
-        look
+        Ok(look)
     }
 
     /// As [`Columns::look`], without counting the tables.
-    pub(super) fn look_at<'a>(&self, chunk: &'a Chunk) -> Option<Look<'a>> {
-        Some(match chunk.shape.column(&self.of.column)?.place {
+    ///
+    /// # Errors
+    /// FailedPrecondition for a column of a type by which no row can be chosen.
+    pub(super) fn look_at<'a>(&self, chunk: &'a Chunk) -> Result<Option<Look<'a>>> {
+        let Some(column) = chunk.shape.column(&self.of.column) else { return Ok(None) };
+        self.of.pick.check(&column.name, column.column_type)?;
+        Ok(Some(match column.place {
             Place::Key(index) => Look::Key(ColumnView::of(&chunk.keys.columns[index as usize])),
             Place::Row(index) => Look::Rows(&chunk.rows[index as usize]),
-        })
+        }))
     }
 
     /// The input has ended.
@@ -128,18 +201,21 @@ pub(super) enum Look<'a> {
 }
 
 impl Look<'_> {
-    /// The row among `rows`, if one has a value.
-    pub(super) fn row(&self, pick: Pick, segment: &Segment, mut rows: Range<usize>) -> Option<usize> {
+    /// The row among `rows` that takes the place of an earlier one with a value, if there is one.
+    pub(super) fn row(
+        &self,
+        pick: Pick,
+        segment: &Segment,
+        mut rows: Range<usize>,
+        earlier: Option<Cell<'static>>,
+    ) -> Option<Candidate<usize>> {
         match self {
             Look::Key(view) if view.is_null(segment.key_row as usize) => None,
-            Look::Rows(array) if array.null_count() > 0 => match pick {
-                Pick::First => rows.find(|row| array.is_valid(*row)),
-                Pick::Last => rows.rev().find(|row| array.is_valid(*row)),
-            },
-            _ => match pick {
-                Pick::First => rows.next(),
-                Pick::Last => rows.next_back(),
-            },
+            Look::Key(_) if pick == Pick::Last => rows.next_back().map(|row| (row, Cell::Null)),
+            // All values are one: the first row is the first of them.
+            Look::Key(_) if earlier.is_some() => None,
+            Look::Key(_) => rows.next().map(|row| (row, Cell::Null)),
+            Look::Rows(array) => pick.row(*array, rows, earlier),
         }
     }
 }
@@ -148,39 +224,41 @@ impl Look<'_> {
 struct InOrder {
     columns: Columns,
     /// The row of the table that has not ended, in a chunk of its own.
-    open: Option<(TableId, Chunk)>,
+    open: Option<Candidate<(TableId, Chunk)>>,
 }
 
 impl Operator for InOrder {
     fn push(&mut self, _port: usize, chunk: Chunk, out: &mut Out) -> Result<()> {
         let pick = self.columns.of.pick;
-        let Some(look) = self.columns.look(&chunk) else { return Ok(()) };
+        let Some(look) = self.columns.look(&chunk)? else { return Ok(()) };
         let held = self.open.take();
         let mut segments = Vec::with_capacity(chunk.segments.len());
         let mut rows: Vec<Stretch> = Vec::with_capacity(chunk.segments.len());
         // The row so far of the table that is open: in the held chunk (1), later in this one (0).
-        let mut open =
-            held.as_ref().map(|(table, _)| (Segment { table: *table, ..Segment::default() }, Stretch::rows(1, 0..1)));
+        let mut open = held.as_ref().map(|((table, _), value)| {
+            (Segment { table: *table, ..Segment::default() }, (Stretch::rows(1, 0..1), *value))
+        });
         let mut end = 0;
         for (segment, range) in chunk.tables() {
-            let here = look.row(pick, &segment, range).map(|row| Stretch::rows(0, row..row + 1));
             let before = open.take().filter(|(own, _)| own.table == segment.table).map(|(_, row)| row);
-            let row = if pick == Pick::First { before.or(here) } else { here.or(before) };
+            let here = look.row(pick, &segment, range, before.map(|(_, value)| value));
+            let here = here.map(|(row, value)| (Stretch::rows(0, row..row + 1), value));
+            let row = here.or(before);
             if !segment.done {
                 open = row.map(|row| (segment, row));
                 continue;
             }
             end += u32::from(row.is_some());
             segments.push(Segment { end, ..segment });
-            rows.extend(row);
+            rows.extend(row.map(|(row, _)| row));
         }
-        let held = held.as_ref().map(|(_, chunk)| chunk);
+        let held = held.as_ref().map(|((_, chunk), _)| chunk);
         if !segments.is_empty() {
             out.push(gather(&chunk, held, segments, rows)?);
         }
-        if let Some((segment, row)) = open {
+        if let Some((segment, (row, value))) = open {
             let kept = gather(&chunk, held, vec![Segment { end: 1, ..segment }], vec![row])?;
-            self.open = Some((segment.table, kept.compact()?));
+            self.open = Some(((segment.table, kept.compact()?), value));
         }
         Ok(())
     }
@@ -216,24 +294,22 @@ struct Scattered {
 #[derive(Clone, Copy)]
 struct Held {
     chunk: u32,
-    row: Option<u32>,
+    row: Option<Candidate<u32>>,
     key_row: u32,
 }
 
 impl Operator for Scattered {
     fn push(&mut self, _port: usize, chunk: Chunk, _out: &mut Out) -> Result<()> {
         let pick = self.columns.of.pick;
-        let Some(look) = self.columns.look(&chunk) else { return Ok(()) };
+        let Some(look) = self.columns.look(&chunk)? else { return Ok(()) };
         let number = self.chunks.len() as u32;
         let mut rows = Vec::new();
         for (segment, range) in chunk.tables() {
             let new = Held { chunk: number, row: None, key_row: segment.key_row };
             let held = self.tables.entry(segment.table).or_insert(new);
-            if pick == Pick::First && held.row.is_some() {
-                continue;
-            }
-            if let Some(row) = look.row(pick, &segment, range) {
-                *held = Held { row: Some(rows.len() as u32), ..new };
+            let earlier = held.row.map(|(_, value)| value);
+            if let Some((row, value)) = look.row(pick, &segment, range, earlier) {
+                *held = Held { row: Some((rows.len() as u32, value)), ..new };
                 rows.push(Stretch::rows(0, row..row + 1));
             }
         }
@@ -260,7 +336,7 @@ impl Scattered {
             cluster.source(chunk);
         }
         for (table, held) in std::mem::take(&mut self.tables) {
-            let rows = held.row.map_or(0..0, |row| row as usize..row as usize + 1);
+            let rows = held.row.map_or(0..0, |(row, _)| row as usize..row as usize + 1);
             cluster.part(table, held.chunk, rows, held.key_row);
         }
         self.held_rows = 0;
@@ -269,10 +345,13 @@ impl Scattered {
 
     /// Lets go of rows that others have taken the place of.
     fn repack(&mut self) -> Result<()> {
+        let values: HashMap<TableId, Cell<'static>> =
+            self.tables.iter().filter_map(|(table, held)| held.row.map(|(_, value)| (*table, value))).collect();
         for chunk in self.gather()? {
             let number = self.chunks.len() as u32;
             for (segment, rows) in chunk.tables() {
-                let row = (!rows.is_empty()).then_some(rows.start as u32);
+                let value = values.get(&segment.table).copied().unwrap_or(Cell::Null);
+                let row = (!rows.is_empty()).then_some((rows.start as u32, value));
                 self.tables.insert(segment.table, Held { chunk: number, row, key_row: segment.key_row });
             }
             self.held_rows += chunk.len;
@@ -341,7 +420,15 @@ mod tests {
 
     #[test]
     fn what_is_held_of_many_chunks_stays_small() {
-        let mut operator = last("v").operator(&[props(Parts::Scattered)]).unwrap();
+        let (last_row, greatest_row) = (held_of_many(&last("v")), held_of_many(&greatest("v")));
+        let last = 3 * SPARE_CHUNKS - 1;
+        assert_eq!(last_row, normal(&format!("h:string* v:int\na {last}\n\nb {last}\n")));
+        assert_eq!(greatest_row, last_row);
+        assert_eq!(held_of_many(&least("v")), normal("h:string* v:int\na 0\n\nb 0\n"));
+    }
+
+    fn held_of_many(transform: &FirstLast) -> String {
+        let mut operator = transform.operator(&[props(Parts::Scattered)]).unwrap();
         let mut out = Out::default();
         for number in 0..3 * SPARE_CHUNKS {
             let done = number == 3 * SPARE_CHUNKS - 1;
@@ -351,7 +438,43 @@ mod tests {
             }
         }
         operator.finish(0, &mut out).unwrap();
-        let last = 3 * SPARE_CHUNKS - 1;
-        assert_eq!(show(&out.chunks), normal(&format!("h:string* v:int\na {last}\n\nb {last}\n")));
+        show(&out.chunks)
+    }
+
+    fn least(column: &str) -> FirstLast {
+        FirstLast { pick: Pick::Min, column: column.into() }
+    }
+
+    fn greatest(column: &str) -> FirstLast {
+        FirstLast { pick: Pick::Max, column: column.into() }
+    }
+
+    /// flux-semantics 8: the first of equal values; nulls are passed over; no value, no row.
+    #[test]
+    fn the_least_and_the_greatest_are_the_first_of_their_kind() {
+        let input = "h:string* v:int w:string\na - x\na 2 -\na 5 y\na 2 z\na 5 p\n\nb - q\n\n= c\n";
+        expect(&least("v"), input, "h:string* v:int w:string\na 2 -\n\n= b\n\n= c\n");
+        expect(&greatest("v"), input, "h:string* v:int w:string\na 5 y\n\n= b\n\n= c\n");
+        expect(&greatest("t"), "t:time u:uint\nT1 3\nT3 1\nT2 2\n", "t:time u:uint\nT3 1\n");
+        expect(&least("u"), "t:time u:uint\nT1 3\nT3 1\nT2 2\n", "t:time u:uint\nT3 1\n");
+        expect(&greatest("k"), "k:int* v:int\n1 7\n1 8\n\n- 9\n", "k:int* v:int\n1 7\n\n= -\n");
+    }
+
+    /// flux-semantics 8: nothing beats a NaN that comes first, and a NaN beats nothing.
+    #[test]
+    fn not_a_number_has_no_size() {
+        let input = "h:string* v:float\na 1.0\na NaN\na -inf\na 0.0\n\nb NaN\nb 1.0\nb inf\n";
+        expect(&least("v"), input, "h:string* v:float\na -inf\n\nb NaN\n");
+        expect(&greatest("v"), input, "h:string* v:float\na 1.0\n\nb NaN\n");
+    }
+
+    /// flux-semantics 18, row 13.
+    #[test]
+    fn strings_and_booleans_have_no_size() {
+        let error = expect_error(&greatest("s"), "s:string\nx\n");
+        let message = "invalid use of function: max has no implementation for type string (column \"s\")";
+        assert_eq!(error.message(), message);
+        assert_eq!(error.kind(), ErrorKind::FailedPrecondition);
+        assert!(expect_error(&least("b"), "b:bool\ntrue\n").message().contains("type bool"));
     }
 }

@@ -28,6 +28,11 @@ impl Limit {
             u64::try_from(offset).map_err(|_| Error::invalid(format!("limit offset cannot be negative ({offset})")))?;
         Ok(Limit { n: u64::try_from(n).unwrap_or(0), offset })
     }
+
+    /// How many rows of a table it looks at, those that it skips among them.
+    pub fn reach(&self) -> usize {
+        usize::try_from(self.offset.saturating_add(self.n)).unwrap_or(usize::MAX)
+    }
 }
 
 impl Transform for Limit {

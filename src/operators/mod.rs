@@ -3,59 +3,83 @@
 //! Made by builtins (as [`Transform`] descriptions), run by `exec`. Synchronous and pure: an operator sees chunks and
 //! gives chunks; it opens no file, reads no clock and knows no bucket.
 
+use std::any::Any;
 use std::fmt;
 use std::sync::Arc;
 
+pub mod accumulator;
 pub mod aggregate;
 pub mod align_time;
 mod by_shape;
 mod chain;
 pub mod columns;
+pub mod covariance;
+pub mod distinct;
 pub mod elapsed;
 pub mod fill;
 pub mod filter;
 pub mod first_last;
 pub mod group;
+pub mod histogram;
+pub mod histogram_quantile;
 pub mod hour_selection;
+mod in_key_order;
 mod in_order;
 pub mod integral;
 mod keyed;
 pub mod limit;
 pub mod map;
+pub mod mode;
 pub mod pivot;
+pub mod quantile_row;
 pub mod range;
+pub mod reduce;
 mod rekey;
 pub mod row_program;
+pub mod sample;
 pub mod set;
 pub mod sort;
 pub mod table_fill;
 pub mod tail;
+mod tdigest;
 #[cfg(test)]
 mod testing;
 pub mod time_columns;
+pub mod top_n;
+mod values_of;
 pub mod window;
 pub mod window_aggregate;
 
-pub use aggregate::{Aggregate, AggregateKind};
+pub use accumulator::{Accumulator, AggregateKind};
+pub use aggregate::Aggregate;
 pub use align_time::AlignTime;
 pub use columns::{Columns, NameFunction, Renaming, Selection};
+pub use covariance::Covariance;
+pub use distinct::{Distinct, Unique};
 pub use elapsed::Elapsed;
 pub use fill::Fill;
 pub use filter::{Filter, OnEmpty};
 pub use first_last::{FirstLast, Pick};
 pub use group::{Group, GroupMode};
+pub use histogram::Histogram;
+pub use histogram_quantile::{HistogramQuantile, OnFalling};
 pub use hour_selection::HourSelection;
 pub use integral::Integral;
 pub use limit::Limit;
 pub use map::Map;
+pub use mode::Mode;
 pub use pivot::Pivot;
+pub use quantile_row::QuantileRow;
 pub use range::Range;
+pub use reduce::Reduce;
 pub use row_program::RowFunction;
+pub use sample::Sample;
 pub use set::Set;
 pub use sort::Sort;
 pub use table_fill::TableFill;
 pub use tail::Tail;
 pub use time_columns::TimeColumns;
+pub use top_n::TopN;
 pub use window::Window;
 pub use window_aggregate::{AggregateWindow, WindowFunction};
 
@@ -103,7 +127,7 @@ pub struct Split {
 }
 
 /// The description of an operator with its arguments: what a plan holds, what `explain` prints, what makes the operator.
-pub trait Transform: fmt::Debug + Send + Sync {
+pub trait Transform: Any + fmt::Debug + Send + Sync {
     /// The function's name, as users write it.
     fn name(&self) -> &'static str;
 
@@ -124,6 +148,12 @@ pub trait Transform: fmt::Debug + Send + Sync {
 
     /// What it does to one table, if that makes a single row that `aggregateWindow` can make without tables of windows.
     fn by_window(&self) -> Option<WindowFunction> {
+        None
+    }
+
+    /// This operator and the one that alone takes its rows as a single operator that gives the same; `None` if there is
+    /// none.
+    fn joined(&self, _next: &dyn Transform) -> Option<Arc<dyn Transform>> {
         None
     }
 

@@ -3,11 +3,15 @@
 //! Stable. Nulls come first whichever the direction; columns that a table lacks or has in its key are passed over. Tables
 //! stay in their order; each is held until it is whole.
 
+use std::any::Any;
 use std::cmp::Ordering;
+use std::sync::Arc;
 
 use arrow::array::{Array, StringViewArray, UInt32Array};
 use arrow::compute::take;
 
+use super::limit::Limit;
+use super::top_n::TopN;
 use super::{Operator, Out, Transform};
 use crate::error::Result;
 use crate::table::scan::StreamProps;
@@ -40,6 +44,11 @@ impl Transform for Sort {
     fn explain(&self) -> String {
         let columns: Vec<String> = self.columns.iter().map(|name| format!("{name:?}")).collect();
         format!("columns: [{}]{}", columns.join(", "), if self.descending { ", desc: true" } else { "" })
+    }
+
+    fn joined(&self, next: &dyn Transform) -> Option<Arc<dyn Transform>> {
+        let limit = (next as &dyn Any).downcast_ref::<Limit>()?;
+        Some(Arc::new(TopN::new(self.clone(), *limit)))
     }
 }
 
@@ -94,13 +103,13 @@ impl Sort {
     }
 }
 
-fn compare(keys: &[SortKey<'_>], left: u32, right: u32) -> Ordering {
+pub(super) fn compare(keys: &[SortKey<'_>], left: u32, right: u32) -> Ordering {
     let orders = keys.iter().map(|key| key.compare(left as usize, right as usize));
     orders.reduce(Ordering::then).unwrap_or(Ordering::Equal)
 }
 
 /// A column, ready to be compared often.
-enum SortKey<'a> {
+pub(super) enum SortKey<'a> {
     /// Values of fixed size as numbers of the same order, behind "is not null".
     Fixed(Vec<(bool, u64)>),
     /// Strings, and whether the greatest come first.
@@ -110,7 +119,7 @@ enum SortKey<'a> {
 const SIGN: u64 = 1 << 63;
 
 impl<'a> SortKey<'a> {
-    fn new(view: ColumnView<'a>, desc: bool) -> SortKey<'a> {
+    pub(super) fn new(view: ColumnView<'a>, desc: bool) -> SortKey<'a> {
         match view {
             ColumnView::Bool(array) => fixed(array, desc, |row| u64::from(array.value(row))),
             ColumnView::Int(array) => fixed(array, desc, |row| array.value(row) as u64 ^ SIGN),
@@ -121,7 +130,7 @@ impl<'a> SortKey<'a> {
         }
     }
 
-    fn compare(&self, left: usize, right: usize) -> Ordering {
+    pub(super) fn compare(&self, left: usize, right: usize) -> Ordering {
         match self {
             SortKey::Fixed(key) => key[left].cmp(&key[right]),
             SortKey::Strings(array, desc) => match (array.is_null(left), array.is_null(right)) {

@@ -235,7 +235,7 @@ impl Fused {
         let plan = self.plans.get(&chunk.shape, |shape| plan(of, keys, shape))?;
         let views: Vec<ColumnView<'_>> = chunk.keys.columns.iter().map(|array| ColumnView::of(array)).collect();
         let times = Times::of(&chunk, plan.time);
-        let mut folding = self.fold.begin(&chunk);
+        let mut folding = self.fold.begin(&chunk)?;
         for (segment, rows) in chunk.tables() {
             self.scratch.clear();
             if self.frame.is_whole() {

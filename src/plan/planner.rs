@@ -79,6 +79,8 @@ pub fn plan(graph: &Graph, world: &dyn World, options: PlanOptions) -> Result<Pl
     let mut planner = Planner { plan: Plan { steps: Vec::new(), results: Vec::new(), sources: Vec::new() }, options };
     // The step that gives the rows of each node; several nodes share the step of a scan that has taken them over.
     let mut step_of: Vec<Option<usize>> = vec![None; graph.nodes.len()];
+    // Operators that take the place of a node and of the one before it.
+    let mut joined: Vec<Option<Arc<dyn Transform>>> = vec![None; graph.nodes.len()];
     for (number, node) in graph.nodes.iter().enumerate() {
         if step_of[number].is_some() {
             continue;
@@ -100,7 +102,15 @@ pub fn plan(graph: &Graph, world: &dyn World, options: PlanOptions) -> Result<Pl
                 step
             }
             NodeKind::Rows(chunks) => planner.rows(chunks.clone(), node.span),
-            NodeKind::Transform(transform) => planner.transform(transform, inputs, node.span),
+            NodeKind::Transform(transform) => {
+                match (join(graph, number, transform.as_ref()), inputs.first().copied()) {
+                    (Some((next, both)), Some(input)) if joined[number].is_none() => {
+                        joined[next] = Some(both);
+                        input
+                    }
+                    _ => planner.transform(joined[number].as_ref().unwrap_or(transform), inputs, node.span),
+                }
+            }
             NodeKind::Yield(_) => match (result, inputs.first()) {
                 (Some(result), _) => planner.pass(StepKind::Result(result), inputs, node.span)?,
                 // A yield in a stream that runs during evaluation.
@@ -196,6 +206,16 @@ impl Planner {
         let kind = StepKind::Scan { source: source.clone(), scan: taken.scan, pushed };
         Ok((self.add(kind, Vec::new(), props, span), taken.count))
     }
+}
+
+/// The node that alone takes the rows of a node, and the operator that does what both do, if there is one.
+fn join(graph: &Graph, node: usize, transform: &dyn Transform) -> Option<(usize, Arc<dyn Transform>)> {
+    let [(next, _)] = graph.consumers[node].as_slice() else { return None };
+    let NodeKind::Transform(after) = &graph.nodes[*next].kind else { return None };
+    if graph.inputs[*next].len() != 1 || graph.results.iter().any(|(own, _)| *own == node) {
+        return None;
+    }
+    Some((*next, transform.joined(after.as_ref())?))
 }
 
 /// An operator, or a part of one, that a scan may take over.

@@ -198,6 +198,11 @@ impl KeyIndex {
         Some(own.columns[at].cell(row as usize))
     }
 
+    /// The schema of a key.
+    pub fn schema_of(&self, key: KeyNumber) -> KeySchemaId {
+        self.keys[key as usize].0
+    }
+
     /// A key as text for messages: `{host=a, room=1}`.
     pub fn describe(&self, key: KeyNumber) -> String {
         let (schema, row) = self.keys[key as usize];

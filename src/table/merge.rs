@@ -47,6 +47,8 @@ pub enum Duplicates {
     Merge,
     /// FailedPrecondition, in the name of this operator.
     Refuse(&'static str),
+    /// FailedPrecondition in these words.
+    Fail(&'static str),
 }
 
 /// The number of a mapping within a [`Merger`].
@@ -241,9 +243,16 @@ impl Merger {
         }
         let merged = &mut self.tables[table as usize];
         if merged.last_input != input {
-            if let Duplicates::Refuse(operator) = self.duplicates {
-                let key = self.keys.describe(table);
-                return Err(Error::failed_precondition(format!("{operator} found duplicate table with key: {key}")));
+            let key = || self.keys.describe(table);
+            match self.duplicates {
+                Duplicates::Merge => {}
+                Duplicates::Refuse(operator) => {
+                    let message = format!("{operator} found duplicate table with key: {}", key());
+                    return Err(Error::failed_precondition(message));
+                }
+                Duplicates::Fail(words) => {
+                    return Err(Error::failed_precondition(words).with_hint(format!("its key is {}", key())));
+                }
             }
             merged.last_input = input;
         }

@@ -87,25 +87,31 @@ impl<'a> Compiler<'a> {
 
     /// The environment of a row function's body; `None` if it does not take the row as its one required parameter.
     pub(super) fn row_env(&mut self, closure: &Closure) -> Option<(Env, Vec<(Slot, Node)>)> {
+        self.env_of(closure, &[(ROW, Bound::Row)])
+    }
+
+    /// The environment of a function's body; `None` if these are not the parameters that it has to be given.
+    pub(super) fn env_of(&mut self, closure: &Closure, bound: &[(&str, Bound)]) -> Option<(Env, Vec<(Slot, Node)>)> {
         let mut env = Env { names: Vec::new(), scope: Arc::clone(&closure.scope) };
         let mut slots = Vec::new();
-        let mut row = false;
+        let mut given = 0;
         for parameter in &closure.function.parameters {
-            match &parameter.kind {
-                _ if &*parameter.name.name == ROW => {
-                    env.names.push((parameter.name.name.clone(), Bound::Row));
-                    row = true;
+            let name = &parameter.name.name;
+            match (bound.iter().find(|(own, _)| *own == &**name), &parameter.kind) {
+                (Some((_, bound)), _) => {
+                    env.names.push((name.clone(), bound.clone()));
+                    given += 1;
                 }
-                ParameterKind::Optional(default) => {
+                (None, ParameterKind::Optional(default)) => {
                     // Defaults do not see the parameters.
                     let outside = Env { names: Vec::new(), scope: Arc::clone(&closure.scope) };
                     let bound = self.bind_expr(default, &outside, &mut slots);
-                    env.names.push((parameter.name.name.clone(), bound));
+                    env.names.push((name.clone(), bound));
                 }
-                ParameterKind::Required | ParameterKind::Pipe => return None,
+                (None, ParameterKind::Required | ParameterKind::Pipe) => return None,
             }
         }
-        row.then_some((env, slots))
+        (given == bound.len()).then_some((env, slots))
     }
 
     /// The body of a function in its environment.

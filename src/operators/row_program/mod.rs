@@ -13,6 +13,8 @@ mod kernels;
 mod node;
 mod predicate;
 mod record;
+mod reduce;
+mod scalars;
 mod vector;
 
 use std::sync::Arc;
@@ -20,6 +22,7 @@ use std::sync::Arc;
 pub use node::{Rate, ValueType};
 pub use predicate::{PredicateProgram, conjuncts, part_of};
 pub use record::{Columns, Property, RecordProgram};
+pub use reduce::{Accumulators, ReduceProgram};
 pub use vector::{Cells, Tables, Vector};
 
 use crate::error::{Error, ErrorKind};

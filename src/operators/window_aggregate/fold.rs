@@ -6,11 +6,10 @@
 use super::WindowFunction;
 use super::slots::Slot;
 use crate::error::Result;
-use crate::operators::aggregate::State;
 use crate::operators::first_last::{self, Look};
-use crate::operators::{Aggregate, Out, Pick};
+use crate::operators::{Accumulator, Aggregate, Out, Pick};
 use crate::table::gather::{Gather, Stretch};
-use crate::table::{Chunk, ColumnBuilder, ColumnType, ColumnView, Name, Segment};
+use crate::table::{Cell, Chunk, ColumnBuilder, ColumnType, ColumnView, Name, Segment};
 
 /// No chunk: the row of a window without one is null.
 const NOWHERE: u32 = u32::MAX;
@@ -18,7 +17,7 @@ const NOWHERE: u32 = u32::MAX;
 /// The state of all windows.
 pub(super) enum Fold {
     /// Accumulators, by slot.
-    Aggregate { aggregate: Aggregate, states: Vec<State> },
+    Aggregate { aggregate: Aggregate, states: Vec<Option<Accumulator>> },
     /// Rows, by slot.
     Pick {
         columns: first_last::Columns,
@@ -33,6 +32,8 @@ pub(super) enum Fold {
 pub(super) struct At {
     chunk: u32,
     row: u32,
+    /// Its value, where the size of values decides.
+    value: Cell<'static>,
 }
 
 impl Fold {
@@ -50,18 +51,22 @@ impl Fold {
     }
 
     /// Looks at a chunk, whose tables come one after the other.
-    pub(super) fn begin<'a>(&'a mut self, chunk: &'a Chunk) -> Folding<'a> {
-        match self {
+    ///
+    /// # Errors
+    /// FailedPrecondition for a column of a type by which no row can be picked.
+    pub(super) fn begin<'a>(&'a mut self, chunk: &'a Chunk) -> Result<Folding<'a>> {
+        Ok(match self {
             Fold::Aggregate { aggregate, states } => {
+                let column_type = chunk.shape.column(&aggregate.column).map(|column| column.column_type);
                 let view = chunk.row_array(&aggregate.column).map(|array| ColumnView::of(array));
-                Folding::Aggregate { view, states }
+                Folding::Aggregate { aggregate, column: column_type.zip(view), states }
             }
             Fold::Pick { columns, rows, held } => {
                 let pick = columns.of.pick;
-                let look = columns.look_at(chunk);
+                let look = columns.look_at(chunk)?;
                 Folding::Pick { columns, pick, look, chunk, rows, held, touched: Vec::new() }
             }
-        }
+        })
     }
 
     /// Whether a window has a row of its own.
@@ -98,8 +103,9 @@ impl Fold {
 /// A chunk being looked at.
 pub(super) enum Folding<'a> {
     Aggregate {
-        view: Option<ColumnView<'a>>,
-        states: &'a mut Vec<State>,
+        aggregate: &'a Aggregate,
+        column: Option<(ColumnType, ColumnView<'a>)>,
+        states: &'a mut Vec<Option<Accumulator>>,
     },
     Pick {
         columns: &'a mut first_last::Columns,
@@ -131,12 +137,13 @@ impl Folding<'_> {
     /// Rows of a window.
     pub(super) fn add(&mut self, slot: Slot, segment: &Segment, range: std::ops::Range<usize>) {
         match self {
-            Folding::Aggregate { view, states } => {
+            Folding::Aggregate { aggregate, column, states } => {
                 if states.len() <= slot {
-                    states.resize_with(slot + 1, State::default);
+                    states.resize_with(slot + 1, || None);
                 }
-                if let Some(view) = view {
-                    states[slot].add(*view, range);
+                if let Some((column_type, view)) = column {
+                    let state = states[slot].get_or_insert_with(|| aggregate.kind.accumulator(*column_type));
+                    state.add(*view, range);
                 }
             }
             Folding::Pick { pick, look, rows, touched, .. } => {
@@ -144,12 +151,10 @@ impl Folding<'_> {
                 if rows.len() <= slot {
                     rows.resize_with(slot + 1, || None);
                 }
-                if *pick == Pick::First && rows[slot].is_some() {
-                    return;
-                }
-                if let Some(row) = look.row(*pick, segment, range) {
+                let earlier = rows[slot].map(|at| at.value);
+                if let Some((row, value)) = look.row(*pick, segment, range, earlier) {
                     // The place is known when the rows of the chunk have been put together.
-                    rows[slot] = Some(At { chunk: NOWHERE, row: 0 });
+                    rows[slot] = Some(At { chunk: NOWHERE, row: 0, value });
                     touched.push((slot, row as u32));
                 }
             }
@@ -165,7 +170,7 @@ impl Folding<'_> {
         let number = held.len() as u32;
         for (row, (slot, _)) in (0..).zip(&touched) {
             // Of several rows of one slot the last is the one.
-            rows[*slot] = Some(At { chunk: number, row });
+            rows[*slot] = rows[*slot].map(|at| At { chunk: number, row, ..at });
         }
         let gather = Gather::new(touched.iter().map(|(_, row)| Stretch::rows(0, *row as usize..*row as usize + 1)));
         let mut columns = Vec::with_capacity(chunk.rows.len());
@@ -180,7 +185,7 @@ impl Folding<'_> {
 
 /// Rows to be given, column by column.
 pub(super) enum Values<'a> {
-    Aggregate { aggregate: &'a Aggregate, states: &'a mut Vec<State>, slots: Vec<Option<Slot>> },
+    Aggregate { aggregate: &'a Aggregate, states: &'a mut Vec<Option<Accumulator>>, slots: Vec<Option<Slot>> },
     Pick { gather: Gather, held: &'a [Chunk] },
 }
 
@@ -191,8 +196,8 @@ impl Values<'_> {
             Values::Aggregate { aggregate, states, slots } => {
                 let mut builder = ColumnBuilder::new(column_type);
                 for slot in slots {
-                    let state = slot.and_then(|slot| states.get_mut(slot)).map(std::mem::take).unwrap_or_default();
-                    builder.push(state.value(aggregate.kind, column_type))?;
+                    let state = slot.and_then(|slot| states.get_mut(slot)).and_then(Option::take);
+                    builder.push(state.map_or_else(|| aggregate.kind.of_nothing(), Accumulator::value))?;
                 }
                 Ok(builder.finish())
             }
