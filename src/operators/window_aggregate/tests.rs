@@ -126,7 +126,7 @@ proptest! {
         input in input(),
         every in 1_i64..60,
         offset in -90_i64..90,
-        function in 0_usize..5,
+        function in 0_usize..11,
         create_empty: bool,
         whole in prop_oneof![9 => Just(false), 1 => Just(true)],
         src in prop_oneof![3 => Just("_stop"), 1 => Just("_start")],
@@ -137,7 +137,13 @@ proptest! {
             1 => aggregate(AggregateKind::Sum),
             2 => aggregate(AggregateKind::Mean),
             3 => pick(Pick::First),
-            _ => pick(Pick::Last),
+            4 => pick(Pick::Last),
+            5 => pick(Pick::Min),
+            6 => pick(Pick::Max),
+            7 => aggregate(AggregateKind::Spread),
+            8 => aggregate(AggregateKind::StdDev { population: false }),
+            9 => aggregate(AggregateKind::Skew),
+            _ => aggregate(AggregateKind::Quantile { q: 0.3, compression: 1000.0 }),
         };
         let windows = if whole { Windows::Whole } else { family(every, offset, Location::UTC) };
         let short = AggregateWindow { windows, function, time_src: src.into(), time_dst: dst.into(), create_empty };
