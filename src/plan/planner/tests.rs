@@ -6,7 +6,7 @@ use parking_lot::Mutex;
 
 use super::*;
 use crate::flux::value::Stream;
-use crate::operators::Operator;
+use crate::operators::{Limit, Operator, Sort};
 use crate::plan::Node;
 use crate::plan::explain::explain;
 use crate::table::Bounds;
@@ -180,4 +180,35 @@ fn a_read_needs_bounds_that_are_not_empty() {
     assert_eq!(error.span(), Some(Span::new(3, 4)));
     let error = planned(&[&source(5, 5)], 0, 0).unwrap_err();
     assert_eq!(error.message(), "cannot query an empty range");
+}
+
+fn transform(transform: impl Transform + 'static, input: &Arc<Node>) -> Arc<Node> {
+    node(NodeKind::Transform(Arc::new(transform)), &[input])
+}
+
+fn sort(input: &Arc<Node>) -> Arc<Node> {
+    transform(Sort { columns: vec!["v".into()], descending: true }, input)
+}
+
+/// Only where nobody else sees the sorted rows.
+#[test]
+fn sort_and_limit_become_one_operator() {
+    let limit = || Limit::new(3, 0).unwrap();
+    let both = transform(limit(), &sort(&source(0, 1)));
+    let one = "#0 scan\n#1 sort |> limit(columns: [\"v\"], desc: true, n: 3) <- #0\n#2 result \"_result\" <- #1\n";
+    assert_eq!(planned(&[&both], 0, usize::MAX).unwrap().0, one);
+
+    let sorted = sort(&source(0, 1));
+    let left = node(NodeKind::Yield("left".into()), &[&transform(limit(), &sorted)]);
+    let right = node(NodeKind::Yield("right".into()), &[&sorted]);
+    let (text, _) = planned(&[&left, &right], 0, usize::MAX).unwrap();
+    assert!(text.contains("#1 sort(") && text.contains("#2 limit("), "{text}");
+
+    let shown = transform(limit(), &node(NodeKind::Yield("sorted".into()), &[&sort(&source(0, 1))]));
+    let (text, _) = planned(&[&shown], 0, usize::MAX).unwrap();
+    assert!(text.contains("#1 sort(") && text.contains("limit(n: 3)"), "{text}");
+
+    let other = transform(limit(), &operator("a", Push::No, &sort(&source(0, 1))));
+    let (text, _) = planned(&[&other], 0, usize::MAX).unwrap();
+    assert!(text.contains("#1 sort(") && text.contains("#3 limit("), "{text}");
 }
