@@ -39,6 +39,10 @@ impl Transform for Aggregate {
         StreamProps { rows_by_time: true, ..input[0] }
     }
 
+    fn split(&self) -> Option<super::Split> {
+        super::window_aggregate::split_aggregate(self)
+    }
+
     fn by_window(&self) -> Option<WindowFunction> {
         Some(WindowFunction::Aggregate(self.clone()))
     }

@@ -17,12 +17,12 @@ use super::in_order::in_order;
 use super::table_fill::TableFill;
 use super::window::frame::{Frame, bounds_of};
 use super::window::{Times, Window, check_time_column, runs};
-use super::{Aggregate, Columns, FirstLast, Operator, Out, Transform};
+use super::{Aggregate, Columns, FirstLast, Operator, Out, Split, Transform};
 use crate::error::{Error, Result};
 use crate::table::key::{KeyIndex, KeySchemaId};
 use crate::table::layout::{LayoutColumn, LayoutId, Layouts};
 use crate::table::merge::Target;
-use crate::table::scan::{Parts, StreamProps, TableOrder, Windows};
+use crate::table::scan::{Parts, PushOp, ScanFunction, StreamProps, TableOrder, WindowOp, Windows};
 use crate::table::{Cell, Chunk, Column, ColumnType, ColumnView, Name, Place, Shape};
 use crate::time::Window as Range;
 
@@ -44,6 +44,23 @@ impl WindowFunction {
             WindowFunction::Aggregate(aggregate) => Arc::new(aggregate.clone()),
             WindowFunction::Pick(pick) => Arc::new(pick.clone()),
         }
+    }
+
+    /// The same in the words of a store, which knows a few functions of `_value`.
+    fn scan_function(&self) -> Option<ScanFunction> {
+        let known = [
+            ("count", ScanFunction::Count),
+            ("sum", ScanFunction::Sum),
+            ("mean", ScanFunction::Mean),
+            ("spread", ScanFunction::Spread),
+            ("first", ScanFunction::First),
+            ("last", ScanFunction::Last),
+            ("min", ScanFunction::Min),
+            ("max", ScanFunction::Max),
+        ];
+        let name = self.transform().name();
+        let mut known = known.into_iter().filter(|(own, _)| *own == name && &**self.column() == "_value");
+        known.next().map(|(_, function)| function)
     }
 
     /// The column that it looks at.
@@ -87,6 +104,12 @@ impl AggregateWindow {
         let free = !aggregate || self.time_dst != *self.function.column();
         apart && free && self.windows.is_partition()
     }
+}
+
+/// An aggregate of whole tables in the words of a store.
+pub(super) fn split_aggregate(aggregate: &Aggregate) -> Option<Split> {
+    let function = WindowFunction::Aggregate(aggregate.clone()).scan_function()?;
+    Some(Split { push: PushOp::Aggregate(function), rest: None })
 }
 
 /// What `aggregateWindow` does with the tables that its function has made.
@@ -136,6 +159,13 @@ impl Transform for AggregateWindow {
             unique_keys: true,
             ..input[0]
         }
+    }
+
+    fn split(&self) -> Option<Split> {
+        let function = self.function.scan_function().filter(|_| self.fuses() && &*self.time_dst == "_time")?;
+        let (windows, create_empty) = (self.windows.clone(), self.create_empty);
+        let op = WindowOp { windows, function, at_start: &*self.time_src == START, create_empty };
+        Some(Split { push: PushOp::Window(op), rest: None })
     }
 
     fn explain(&self) -> String {

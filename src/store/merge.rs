@@ -366,6 +366,11 @@ impl FieldColumns {
         self.dense
     }
 
+    /// The values in a run, if it has any.
+    pub(crate) fn array(&self, run: u32) -> Option<&ArrayRef> {
+        self.columns[run as usize].as_ref()
+    }
+
     /// Makes the columns known to a gather; the result says under which number each run's is (0 where it has none).
     pub(crate) fn add_to(&self, gather: &mut Gather) -> Vec<usize> {
         let add = |column: &Option<ArrayRef>| column.as_ref().map_or(0, |column| gather.add_array(Arc::clone(column)));

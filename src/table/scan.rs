@@ -48,6 +48,28 @@ impl Windows {
         }
     }
 
+    /// The boundaries of windows that lie side by side, cut to the bounds: ascending, from one bound to the other. `None` if
+    /// windows do not lie so, if there would be more than `most`, or if the bounds hold no time.
+    pub fn boundaries(&self, bounds: Bounds, most: u64) -> Option<Vec<i64>> {
+        let Bounds { start_ns, stop_ns } = bounds;
+        if start_ns >= stop_ns {
+            return None;
+        }
+        let mut lines = vec![start_ns];
+        if let Windows::Family(spec) = self {
+            if !spec.is_partition() || spec.approximate_count(start_ns, stop_ns) > most {
+                return None;
+            }
+            let mut last = start_ns;
+            while let Some(line) = spec.boundary_after(last).filter(|line| *line < stop_ns) {
+                lines.push(line);
+                last = line;
+            }
+        }
+        lines.push(stop_ns);
+        Some(lines)
+    }
+
     /// Whether, of two windows, the one that starts later never ends earlier.
     pub fn ends_ascend(&self) -> bool {
         match self {
@@ -137,6 +159,44 @@ pub enum PushOp {
     First(Name),
     /// `last(column: ...)`.
     Last(Name),
+    /// A function of `_value` that makes one row of each table: `count()`, `sum()`, `mean()`, `spread()`.
+    Aggregate(ScanFunction),
+    /// `aggregateWindow` by `_time` of a function of `_value`.
+    Window(WindowOp),
+}
+
+/// What a store may make of the values of a table or window.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ScanFunction {
+    /// How many rows there are.
+    Count,
+    /// The sum, one value after the other; integers wrap.
+    Sum,
+    /// The mean, a float.
+    Mean,
+    /// The greatest less the least value.
+    Spread,
+    /// The first row.
+    First,
+    /// The last row.
+    Last,
+    /// The first row with the least value.
+    Min,
+    /// The first row with the greatest value.
+    Max,
+}
+
+/// `aggregateWindow(...)` with `column: "_value"` and `timeDst: "_time"`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct WindowOp {
+    /// Which windows.
+    pub windows: Windows,
+    /// What becomes of each.
+    pub function: ScanFunction,
+    /// Whether the time of a row is the start of its window, not the end.
+    pub at_start: bool,
+    /// Whether windows without rows get a row.
+    pub create_empty: bool,
 }
 
 /// How the parts of tables arrive.

@@ -59,10 +59,7 @@ impl Frame {
                     spec.period()
                 )));
             }
-            let count = spec.approximate_count(bounds.start_ns, bounds.stop_ns);
-            if spec.is_partition() && !frame.is_empty() && count <= MAX_LISTED {
-                frame.lines = frame.boundaries(spec);
-            }
+            frame.lines = windows.boundaries(bounds, MAX_LISTED).unwrap_or_default();
         }
         Ok(frame)
     }
@@ -145,18 +142,6 @@ impl Frame {
         if start_ns <= time_ns && time_ns < stop_ns {
             found.extend(spec.containing(time_ns).map(|window| window.clip(start_ns, stop_ns)));
         }
-    }
-
-    fn boundaries(&self, spec: &WindowSpec) -> Vec<i64> {
-        let Bounds { start_ns, stop_ns } = self.bounds;
-        let mut lines = vec![start_ns];
-        let mut last = start_ns;
-        while let Some(line) = spec.boundary_after(last).filter(|line| *line < stop_ns) {
-            lines.push(line);
-            last = line;
-        }
-        lines.push(stop_ns);
-        lines
     }
 }
 

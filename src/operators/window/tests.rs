@@ -1,3 +1,5 @@
+//! Windows as the specification has them, cut and scattered.
+
 #![allow(clippy::unwrap_used)]
 
 use super::super::testing::*;

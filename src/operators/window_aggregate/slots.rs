@@ -9,12 +9,15 @@ use std::sync::Arc;
 use arrow::array::{ArrayRef, TimestampNanosecondArray};
 
 use super::fold::Fold;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::table::chunk::MAX_CHUNK_ROWS;
 use crate::table::key::{KeyIndex, KeyNumber};
 use crate::table::layout::{LayoutId, Layouts};
 use crate::table::{Chunk, KeyBlock, Name, Segment, TableId};
 use crate::time::Window;
+
+/// Most rows that are made where windows without rows are among them.
+const MAX_ROWS: usize = 50_000_000;
 
 /// The number of a slot.
 pub(super) type Slot = usize;
@@ -88,7 +91,17 @@ impl Slots {
     }
 
     /// The rows of all tables, in this order.
+    ///
+    /// # Errors
+    /// ResourceExhausted if windows without rows would make them too many.
     pub(super) fn give(&self, order: &[KeyNumber], given: &Given<'_>, fold: &mut Fold) -> Result<Vec<Chunk>> {
+        let rows = self.tables.iter().filter(|table| table.layout.is_some()).count() * given.all.len();
+        if rows > MAX_ROWS {
+            return Err(Error::resource_exhausted(format!(
+                "aggregateWindow would make {rows} rows of all windows of all tables, more than the limit of {MAX_ROWS}"
+            ))
+            .with_hint("use a longer every or a shorter range, or createEmpty: false"));
+        }
         let mut batch = Batch { given, layout: 0, tables: Vec::new(), segments: Vec::new(), rows: Vec::new() };
         let mut chunks = Vec::new();
         let mut id: TableId = 0;

@@ -1,3 +1,5 @@
+//! One row for each window: the short way against the definition.
+
 #![allow(clippy::unwrap_used)]
 
 use proptest::prelude::*;

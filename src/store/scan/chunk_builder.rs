@@ -150,7 +150,12 @@ impl ChunkBuilder {
 }
 
 /// A key row per segment.
-fn key_block(shape: &Shape, keys: &[(Output, u32, u32)], plans: &[TablePlan], bounds: Bounds) -> Result<KeyBlock> {
+pub(super) fn key_block(
+    shape: &Shape,
+    keys: &[(Output, u32, u32)],
+    plans: &[TablePlan],
+    bounds: Bounds,
+) -> Result<KeyBlock> {
     // Columns of tag values are gathered from the series' own, one source per measurement and tag group.
     let mut sources: Vec<(u32, u32)> = Vec::new();
     let mut place_of: HashMap<(u32, u32), usize> = HashMap::new();

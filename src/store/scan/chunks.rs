@@ -4,9 +4,13 @@
 //! never reaches over a table of another shape, since a reader is promised tables in order. Nothing is allocated per table
 //! and column.
 
+mod fold;
+
 use std::sync::Arc;
 
 use hashbrown::HashMap;
+
+pub(super) use self::fold::ScanFold;
 
 use super::super::predicate::IdentityFilter;
 use super::Pick;
@@ -33,6 +37,8 @@ pub(super) struct Emitter {
     presences: Vec<Vec<u32>>,
     outputs: Vec<Output>,
     shapes: Shapes,
+    /// Rows are not given, but what becomes of them.
+    fold: Option<Arc<ScanFold>>,
     /// The next output, and the next of its merged rows.
     next: usize,
     next_row: Option<usize>,
@@ -108,6 +114,7 @@ impl Emitter {
             presences,
             outputs,
             shapes: Shapes::default(),
+            fold: None,
             next: 0,
             next_row: None,
             next_id: 0,
@@ -116,6 +123,9 @@ impl Emitter {
 
     /// The next chunk.
     pub(super) fn next(&mut self) -> Result<Option<Chunk>> {
+        if let Some(fold) = self.fold.clone() {
+            return self.next_folded(&fold);
+        }
         while self.next < self.outputs.len() {
             if let Some(chunk) = self.fill_chunk()? {
                 return Ok(Some(chunk));

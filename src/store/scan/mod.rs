@@ -11,11 +11,13 @@ mod remembered;
 mod snapshot;
 mod table_plan;
 
+use std::sync::Arc;
+
 use futures::future::BoxFuture;
 
 pub use self::snapshot::Snapshot;
 
-use self::chunks::Emitter;
+use self::chunks::{Emitter, ScanFold};
 use self::table_plan::TablePlan;
 use super::Store;
 use super::predicate::{Identity, IdentityFilter, all_hold};
@@ -66,6 +68,13 @@ impl Store {
             count += 1;
         }
 
+        let fold = match ops.get(count) {
+            Some(op) if count < max && !wide && pick.is_none() => ScanFold::new(op, source.bounds),
+            _ => None,
+        };
+        let fold = fold.filter(|fold| views.iter().all(|view| fold.takes(view, &filter)));
+        count += usize::from(fold.is_some());
+
         let rows: usize = views.iter().flat_map(|view| &view.runs).map(|run| run.len()).sum();
         // Rows that are too old are not there, whether their files are gone or not; `_start` stays what was asked for.
         let start_ns = source.bounds.start_ns.max(bucket.keep_from_ns);
@@ -80,10 +89,12 @@ impl Store {
                 (true, _) => ", wide",
                 (_, Some(Pick::First)) => ", first rows",
                 (_, Some(Pick::Last)) => ", last rows",
+                _ if fold.is_some() => ", folded",
                 _ => "",
             },
         );
-        let pinned = PinnedScan { bounds: source.bounds, kept, filter, wide, pick, views };
+        let fold = fold.map(Arc::new);
+        let pinned = PinnedScan { bounds: source.bounds, kept, filter, wide, pick, fold, views };
         let props = StreamProps {
             parts: Parts::Clustered,
             tables: TableOrder::KeySorted,
@@ -122,6 +133,7 @@ struct PinnedScan {
     filter: IdentityFilter,
     wide: bool,
     pick: Option<Pick>,
+    fold: Option<Arc<ScanFold>>,
     views: Vec<TableView>,
 }
 
@@ -145,10 +157,11 @@ impl PinnedScan {
                 tables.push(plan);
             }
         }
-        Ok(match self.wide {
+        let emitter = match self.wide {
             true => Emitter::wide(tables, &self.filter, self.bounds),
             false => Emitter::long(tables, &self.filter, self.bounds, self.pick),
-        })
+        };
+        Ok(emitter.folding(self.fold))
     }
 }
 

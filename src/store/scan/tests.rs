@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod fold;
+
 use std::sync::Arc;
 
 use proptest::prelude::*;
