@@ -14,14 +14,13 @@ from(bucket: "kafka_raw")
     |> to(
         bucket: "kafka_downsampled",
         tagColumns: ["generatorID", "region"],
-        fieldFn: (r) =>
-            ({
-                alarm: r.alarm,
-                fuel: r.fuel,
-                lat: r.lat,
-                load: r.load,
-                lon: r.lon,
-                power: r.power,
-                temperature: r.temperature,
-            }),
+        fieldFn: (r) => ({
+            alarm: r.alarm,
+            fuel: r.fuel,
+            lat: r.lat,
+            load: r.load,
+            lon: r.lon,
+            power: r.power,
+            temperature: r.temperature,
+        }),
     )

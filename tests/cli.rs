@@ -45,6 +45,20 @@ fn a_script_without_buckets_needs_no_data() {
 }
 
 #[test]
+fn a_script_that_fails_without_buckets_says_why() {
+    let folder = tempfile::tempdir().expect("a directory");
+    let script = "import \"array\"\narray.from(rows: [{a: 1 / 0}])";
+    let output = fluxmill(folder.path(), &["query", script]);
+    assert!(err(&output).contains("cannot divide by zero") && err(&output).contains("2:23"), "{}", err(&output));
+    // A stream that is read while the script is evaluated needs no bucket either.
+    let script = "import \"array\"\nx = array.from(rows: [{v: 5}]) |> findRecord(fn: (key) => true, idx: 0)\n\
+                  array.from(rows: [{w: x.v + 1}])";
+    let output = fluxmill(folder.path(), &["query", script, "--format", "json"]);
+    assert!(out(&output).contains("\"w\":6"), "{}{}", out(&output), err(&output));
+    assert!(!folder.path().join("fluxmill-data").exists());
+}
+
+#[test]
 fn now_can_be_set() {
     let folder = tempfile::tempdir().expect("a directory");
     let script = "import \"array\"\narray.from(rows: [{t: now()}])";
@@ -91,6 +105,103 @@ fn check_reports_every_file_and_every_problem() {
     assert!(problems.as_array().is_some_and(|all| !all.is_empty()), "{problems}");
     assert!(problems[0]["file"].as_str().expect("a file").ends_with("bad.flux"));
     assert_eq!(fluxmill(folder.path(), &["check", "none.flux"]).status.code(), Some(1));
+}
+
+#[test]
+fn check_knows_task_options_and_may_deny_warnings() {
+    let folder = tempfile::tempdir().expect("a directory");
+    let odd = "import \"date\"\noption task = {name: \"a\", every: 1h, delay: 5m}\n\
+               from(bucket: \"b\") |> range(start: -30m) |> last() |> to(bucket: \"c\")\n";
+    std::fs::create_dir(folder.path().join("deep")).expect("a directory");
+    std::fs::write(folder.path().join("deep/odd.flux"), odd).expect("a file");
+    let output = fluxmill(folder.path(), &["check", "--json", "."]);
+    assert_eq!(status(&output), 0, "{}", err(&output));
+    let problems: Vec<serde_json::Value> = serde_json::from_str(&out(&output)).expect("JSON");
+    let codes: Vec<&str> = problems.iter().map(|problem| problem["code"].as_str().expect("a code")).collect();
+    assert_eq!(codes, ["unused-import", "task-option", "short-range"]);
+    for problem in &problems {
+        let mut keys: Vec<&str> = problem.as_object().expect("an object").keys().map(String::as_str).collect();
+        keys.sort_unstable();
+        let all = ["code", "column", "end_column", "end_line", "file", "help", "line", "message", "severity"];
+        assert_eq!(keys, all, "{problem}");
+        assert_eq!(problem["severity"], "warning");
+    }
+    assert_eq!((problems[1]["line"].as_u64(), problems[1]["column"].as_u64()), (Some(2), Some(38)), "{}", problems[1]);
+    let output = fluxmill(folder.path(), &["check", "--deny", "warnings", "."]);
+    assert_eq!(status(&output), 2);
+    assert!(out(&output).contains("0 errors, 3 warnings"), "{}", out(&output));
+    // A file that says that it is a task has to be one; a query need not.
+    std::fs::write(folder.path().join("deep/odd.flux"), "option task = {name: \"\", cron: \"x\"}\n").expect("a file");
+    let output = fluxmill(folder.path(), &["check", "."]);
+    assert_eq!(status(&output), 2);
+    assert!(err(&output).contains("name required"), "{}", err(&output));
+    std::fs::write(folder.path().join("deep/odd.flux"), "x = 1\n").expect("a file");
+    assert_eq!(status(&fluxmill(folder.path(), &["check", "--deny", "warnings", "."])), 0);
+}
+
+#[test]
+fn fmt_prints_checks_and_writes() {
+    let folder = tempfile::tempdir().expect("a directory");
+    let file = folder.path().join("a.flux");
+    let (text, formatted) = ("x=a|>f( )|>g()  // why\n", "x = a\n    |> f()\n    |> g() // why\n");
+    std::fs::write(&file, text).expect("a file");
+    let output = fluxmill(folder.path(), &["fmt", "a.flux"]);
+    assert_eq!((status(&output), out(&output).as_str()), (0, formatted));
+    let output = fluxmill(folder.path(), &["fmt", "--check", "."]);
+    assert_eq!((status(&output), out(&output).trim()), (1, "./a.flux"));
+    assert_eq!(std::fs::read_to_string(&file).expect("a file"), text, "it only looked");
+    std::fs::write(folder.path().join("wrong.flux"), "x = (1\n").expect("a file");
+    let output = fluxmill(folder.path(), &["fmt", "-w", "."]);
+    assert_eq!(status(&output), 2);
+    assert!(err(&output).contains("wrong.flux:1") && err(&output).contains("left as it is"), "{}", err(&output));
+    assert_eq!(std::fs::read_to_string(&file).expect("a file"), formatted);
+    assert_eq!(std::fs::read_to_string(folder.path().join("wrong.flux")).expect("a file"), "x = (1\n");
+    assert_eq!(status(&fluxmill(folder.path(), &["fmt", "--check", "a.flux"])), 0);
+    assert_eq!(std::fs::read_dir(folder.path()).expect("a directory").count(), 2, "nothing is left beside them");
+    let mut child = Command::new(FLUXMILL)
+        .args(["fmt", "-"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("fluxmill runs");
+    std::io::Write::write_all(&mut child.stdin.take().expect("its input"), text.as_bytes()).expect("it reads");
+    assert_eq!(out(&child.wait_with_output().expect("it ends")), formatted);
+}
+
+#[test]
+fn the_tasks_of_the_repository_are_formatted_and_without_warnings() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let output = fluxmill(root, &["fmt", "--check", "tasks"]);
+    assert_eq!(status(&output), 0, "run fluxmill fmt -w tasks: {}", out(&output));
+    let output = fluxmill(root, &["check", "--deny", "warnings", "tasks"]);
+    assert_eq!(status(&output), 0, "{}", err(&output));
+}
+
+#[test]
+fn explain_shows_each_stage_without_data() {
+    let folder = tempfile::tempdir().expect("a directory");
+    let script = "import \"array\"\nx = 2\narray.from(rows: [{a: 1}, {a: 2}, {a: 3}]) |> filter(fn: (r) => r.a >= x)";
+    let output = fluxmill(folder.path(), &["explain", script, "--stage", "all", "--analyze"]);
+    assert_eq!(status(&output), 0, "{}", err(&output));
+    let text = out(&output);
+    for expected in ["tokens\n", "ast\n", "checked\n", "plan\n", "variable x (2:1)", "  x: int\n"] {
+        assert!(text.contains(expected), "{expected:?} is missing:\n{text}");
+    }
+    // Two of three rows pass the filter.
+    assert!(text.contains("in 3 rows in 1 chunks; out 2 rows in 1 chunks, 1 tables"), "{text}");
+    assert!(text.contains("2 rows returned"), "{text}");
+    let output = fluxmill(folder.path(), &["explain", script, "--format", "json", "--analyze"]);
+    let json: serde_json::Value = serde_json::from_str(&out(&output)).expect("JSON");
+    let steps = json["plan"]["steps"].as_array().expect("steps");
+    assert!(steps[1]["operation"].as_str().is_some_and(|text| text.starts_with("filter(")), "{json}");
+    assert_eq!((&steps[1]["figures"]["rows_in"], &steps[1]["figures"]["rows_out"]), (&3.into(), &2.into()));
+    assert_eq!(json["plan"]["totals"]["rows_returned"], 2);
+    assert!(json.get("ast").is_none());
+    // What can be shown of a wrong script is shown, with what is wrong.
+    let output = fluxmill(folder.path(), &["explain", "x = (", "--stage", "tokens"]);
+    assert_eq!(status(&output), 2);
+    assert!(out(&output).contains("`=`") && err(&output).contains("1:6"), "{}{}", out(&output), err(&output));
+    assert!(!folder.path().join("fluxmill-data").exists(), "no data directory is made");
 }
 
 #[test]
@@ -160,6 +271,11 @@ fn commands_work_beside_the_daemon_and_alone() {
     daemon.output(&["write", "-b", "plant", lines.to_str().expect("UTF-8")]);
     let script = "from(bucket: \"plant\") |> range(start: 0) |> last()";
     assert_eq!(daemon.rows(script)[0]["_value"], 2.0);
+    // The plan of a read is made where the data is; nothing that it stages is written.
+    let staged = format!("{script} |> to(bucket: \"plant\")");
+    let plan = daemon.output(&["explain", &staged, "--analyze"]);
+    assert!(plan.contains("#0 scan bucket") && plan.contains("last(column: "), "{plan}");
+    assert!(plan.contains("1 rows returned, 1 points that are not written"), "{plan}");
     let second = daemon.run(&["serve", "--http", "127.0.0.1:0", "--mqtt", "off"]);
     assert_eq!(second.status.code(), Some(1));
     assert!(err(&second).contains("in use by another fluxmill"), "{}", err(&second));

@@ -6,7 +6,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use fluxmill::diagnostic::render::{to_json, to_text, to_text_colored};
-use fluxmill::diagnostic::{Diagnostic, Source};
+use fluxmill::diagnostic::{Diagnostic, Severity, Source};
 
 /// All problems of a script.
 fn check_text(source: &Source) -> Vec<Diagnostic> {
@@ -82,6 +82,55 @@ fn every_text_beside_a_script_belongs_to_one() {
             assert!(path.with_extension("flux").exists(), "{} has no script", path.display());
         }
     }
+}
+
+/// Codes of the warnings about a script that has no errors.
+fn warnings(text: &str) -> Vec<&'static str> {
+    let found = check_text(&Source::new("t.flux", text));
+    assert!(found.iter().all(|one| one.severity == Severity::Warning), "{text}: {found:?}");
+    found.iter().map(|one| one.code).collect()
+}
+
+#[test]
+fn what_is_meant_well_is_not_warned_of() {
+    let read = "from(bucket: \"b\") |> range(start: -1h)";
+    let cases = [
+        // Fields or types are chosen before something is computed, or by something that the rule cannot look into.
+        format!("{read} |> filter(fn: (r) => r[\"_field\"] == \"f\") |> mean()"),
+        format!("{read} |> filter(fn: (r) => r._value > 0.0) |> mean()"),
+        format!("import \"types\"\n{read} |> filter(fn: (r) => types.isType(v: r._value, type: \"float\")) |> mean()"),
+        format!("only = (r) => r.a == \"b\"\n{read} |> filter(fn: only) |> mean()"),
+        format!("{read} |> map(fn: (r) => ({r with _value: float(v: r._value)})) |> mean()"),
+        format!("{read} |> mean(column: \"pressure\")"),
+        format!("f = (tables=<-) => tables\n{read} |> f() |> mean()"),
+        format!("mean = (tables=<-) => tables\n{read} |> mean()"),
+        format!("{read} |> count()"),
+        // Ranges that reach as far back as the last run, and those that do not depend on it.
+        format!("option task = {{name: \"a\", every: 1h}}\n{read} |> count()"),
+        "option task = {name: \"a\", every: 1h}\nfrom(bucket: \"b\") |> range(start: -task.every) |> count()".into(),
+        "option task = {name: \"a\", every: 1h}\nfrom(bucket: \"b\") |> range(start: -2h, stop: -1h) |> count()".into(),
+        "option task = {name: \"a\", cron: \"0 * * * *\"}\nfrom(bucket: \"b\") |> range(start: -1m) |> count()".into(),
+        // In order of time, or each group a series.
+        format!("{read} |> pivot(rowKey: [\"_time\"], columnKey: [\"_field\"], valueColumn: \"_value\") |> group() |> sort(columns: [\"_time\"]) |> last(column: \"f\")"),
+        format!("{read} |> pivot(rowKey: [\"_time\"], columnKey: [\"_field\"], valueColumn: \"_value\") |> group(columns: [\"t\"]) |> last(column: \"f\")"),
+        // Own rows are told apart.
+        "option task = {name: \"a\", every: 1h}\nfrom(bucket: \"b\") |> range(start: -1h) |> filter(fn: (r) => r._measurement == \"m\") |> set(key: \"_measurement\", value: \"n\") |> to(bucket: \"b\")".into(),
+        "from(bucket: \"b\") |> range(start: -1h) |> to(bucket: \"b\")".into(),
+        // All is used.
+        "import \"date\"\nx = date.hour(t: now())\nfrom(bucket: \"b\") |> range(start: -1h) |> set(key: \"h\", value: \"${x}\")".into(),
+        "import \"influxdata/influxdb/tasks\"\noption tasks.lastSuccessTime = 2020-01-01\nfrom(bucket: \"b\") |> range(start: -1h)".into(),
+        format!("x = {read} |> to(bucket: \"c\")"),
+        format!("data = {read}\ndata |> count() |> yield(name: \"a\")\ndata |> first() |> yield(name: \"b\")"),
+        format!("r = {read} |> findRecord(fn: (key) => true, idx: 0)"),
+        format!("{read} |> filter(fn: (r) => r.a =~ /x.*/)"),
+    ];
+    for text in cases {
+        assert_eq!(warnings(&text), Vec::<&str>::new(), "{text}");
+    }
+    // Through a name, once.
+    let text = format!("data = {read}\ndata |> mean() |> yield(name: \"a\")\ndata |> count() |> yield(name: \"b\")");
+    assert_eq!(warnings(&text), ["any-field"]);
+    assert_eq!(warnings(&format!("data = {read} |> mean()\ndata |> yield()")), ["any-field"]);
 }
 
 #[test]

@@ -6,6 +6,7 @@ use std::fs;
 use std::path::Path;
 
 use fluxmill::diagnostic::{Severity, Source, render::to_text};
+use fluxmill::syntax::{ast, visit};
 use proptest::prelude::*;
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
@@ -220,7 +221,7 @@ impl Writer<'_> {
                     let text = self.part(part, in_token, rule);
                     // Remark 1: nothing that would go on with the statement before it.
                     let statements = matches!(rule, "file" | "testcase" | "block");
-                    if statements && text.starts_with(['(', '[', '-', '+', '.', '/', '@']) {
+                    if statements && text.starts_with(['(', '[', '-', '+', '.', '/']) {
                         continue;
                     }
                     self.join(&mut whole, &text, in_token);
@@ -283,15 +284,169 @@ fn errors(text: &str) -> String {
     to_text(&Source::new("random.flux", text), &diagnostics)
 }
 
+/// A text that is accepted means the same, and holds the same comments, when it is formatted; and it stays as it is then.
+fn keeps_its_meaning(text: &str) -> Result<(), String> {
+    let formatted = fluxmill::syntax::format(text).map_err(|problems| format!("{problems:?}"))?;
+    let again = fluxmill::syntax::format(&formatted).map_err(|problems| format!("{formatted}\n{problems:?}"))?;
+    if again != formatted {
+        return Err(format!("formatted:\n{formatted}\nformatted again:\n{again}"));
+    }
+    Ok(())
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(1024) })]
 
     #[test]
-    fn what_the_grammar_allows_is_accepted(seed in any::<u64>()) {
+    fn what_the_grammar_allows_is_accepted_and_formatted(seed in any::<u64>()) {
         let (text, _) = write(&grammar(), seed);
         let errors = errors(&text);
         prop_assert!(errors.is_empty(), "{text}\n{errors}");
+        let kept = keeps_its_meaning(&text);
+        prop_assert!(kept.is_ok(), "{text}\n{}", kept.unwrap_err());
     }
+
+    #[test]
+    fn what_is_cut_and_changed_is_read_to_its_end(seed in any::<u64>(), cut in any::<prop::sample::Index>(), piece in 0..PIECES.len()) {
+        let (text, _) = write(&grammar(), seed);
+        let places: Vec<usize> = text.char_indices().map(|(at, _)| at).chain([text.len()]).collect();
+        let at = places[cut.index(places.len())];
+        let started = std::time::Instant::now();
+        for changed in [text[..at].to_string(), text[at..].to_string(), format!("{}{}{}", &text[..at], PIECES[piece], &text[at..])] {
+            let parsed = fluxmill::flux::check::parse_and_check(&changed, fluxmill::functions::library());
+            if fluxmill::syntax::parse(&changed).has_errors() {
+                prop_assert!(!parsed.diagnostics.is_empty());
+                prop_assert!(fluxmill::syntax::format(&changed).is_err());
+            } else {
+                let kept = keeps_its_meaning(&changed);
+                prop_assert!(kept.is_ok(), "{changed}\n{}", kept.unwrap_err());
+            }
+        }
+        // A few kilobytes take milliseconds; the bound is for a machine under load.
+        prop_assert!(started.elapsed() < std::time::Duration::from_secs(10), "{:?}", started.elapsed());
+    }
+}
+
+/// What is put into a text: pieces that change how all that follows is read.
+const PIECES: [&str; 32] = [
+    "(", ")", "[", "]", "{", "}", "\"", "${", "'", "/", "// ", "/*", "\\", "=", "==", "=>", "|>", "<-", "&&", ",", ":",
+    ".", ";", "\n", "1h", "1e3", "if ", "else ", "return ", "option ", "import ", "null",
+];
+
+/// The names of the kinds of node in a tree, and of the operators and forms in them.
+#[derive(Default)]
+struct Kinds(BTreeSet<&'static str>);
+
+impl Kinds {
+    fn file(&mut self, file: &ast::File) {
+        for (found, kind) in [
+            (!file.attributes.is_empty(), "attribute"),
+            (file.package.is_some(), "package"),
+            (!file.imports.is_empty(), "import"),
+            (file.imports.iter().any(|import| import.alias.is_some()), "import with a name"),
+            (!file.comments.is_empty(), "comment"),
+        ] {
+            if found {
+                self.0.insert(kind);
+            }
+        }
+        self.statements(&file.body);
+        visit::file(file, &mut |expr| {
+            self.expr(expr);
+            true
+        });
+    }
+
+    fn statements(&mut self, body: &[ast::Statement]) {
+        for statement in body {
+            let kind = match statement {
+                ast::Statement::Expression(_) => "expression statement",
+                ast::Statement::Variable(_) => "variable",
+                ast::Statement::Option(option) if option.package.is_some() => "option of a package",
+                ast::Statement::Option(_) => "option",
+                ast::Statement::Return { .. } => "return",
+                ast::Statement::Builtin { .. } => "builtin",
+                ast::Statement::TestCase(case) => {
+                    self.statements(&case.body);
+                    if case.extends.is_some() { "testcase that extends" } else { "testcase" }
+                }
+                ast::Statement::Bad(_) => "bad statement",
+            };
+            self.0.insert(kind);
+        }
+    }
+
+    fn expr(&mut self, expr: &ast::Expr) {
+        use ast::ExprKind::*;
+        // No arm for the rest: a new kind of node must be named here, and written by the grammar.
+        let kind = match &expr.kind {
+            Identifier(_) => "identifier",
+            Integer(_) => "integer",
+            Float(_) => "float",
+            String(_) => "string",
+            Interpolated(_) => "interpolated",
+            Duration(_) => "duration",
+            Time(_) => "time",
+            Regexp(_) => "regexp",
+            Array(_) => "array",
+            Dict(entries) if entries.is_empty() => "empty dictionary",
+            Dict(_) => "dictionary",
+            Record { with: Some(_), .. } => "record with",
+            Record { properties, .. } if properties.iter().any(|one| one.shorthand) => "record of names",
+            Record { .. } => "record",
+            Function(function) => {
+                for parameter in &function.parameters {
+                    self.0.insert(match parameter.kind {
+                        ast::ParameterKind::Required => "parameter",
+                        ast::ParameterKind::Optional(_) => "parameter with a default",
+                        ast::ParameterKind::Pipe => "pipe parameter",
+                    });
+                }
+                match &function.body {
+                    ast::FunctionBody::Expression(_) => "function",
+                    ast::FunctionBody::Block(body) => {
+                        self.statements(body);
+                        "function with a block"
+                    }
+                }
+            }
+            Call(_) => "call",
+            Pipe { .. } => "pipe",
+            Member { bracketed: true, .. } => "member in brackets",
+            Member { .. } => "member",
+            Index { .. } => "index",
+            Unary { operator, .. } => match operator {
+                ast::UnaryOperator::Minus => "minus",
+                ast::UnaryOperator::Plus => "plus",
+                ast::UnaryOperator::Not => "not",
+                ast::UnaryOperator::Exists => "exists",
+            },
+            Binary { operator, .. } => operator.symbol(),
+            Logical { operator: ast::LogicalOperator::And, .. } => "and",
+            Logical { operator: ast::LogicalOperator::Or, .. } => "or",
+            Conditional { .. } => "conditional",
+            Paren(_) => "parentheses",
+            Bad => "bad expression",
+        };
+        self.0.insert(kind);
+    }
+}
+
+#[test]
+fn the_random_scripts_make_every_kind_of_node() {
+    let grammar = grammar();
+    let mut kinds = Kinds::default();
+    for seed in 0..2000 {
+        kinds.file(&fluxmill::syntax::parse(&write(&grammar, seed).0).file);
+    }
+    let all = "attribute, package, import, import with a name, comment, expression statement, variable, option of a package, \
+               option, return, builtin, testcase that extends, testcase, identifier, integer, float, string, interpolated, \
+               duration, time, regexp, array, empty dictionary, dictionary, record with, record of names, record, parameter, \
+               parameter with a default, pipe parameter, function, function with a block, call, pipe, member in brackets, \
+               member, index, minus, plus, not, exists, +, -, *, /, %, ^, ==, !=, <, <=, >, >=, =~, !~, and, or, \
+               conditional, parentheses";
+    let all: BTreeSet<&str> = all.split(", ").collect();
+    assert_eq!(kinds.0, all, "on the left what was made, on the right what there is");
 }
 
 #[test]

@@ -5,6 +5,7 @@
 mod api;
 mod cli;
 mod commitlog;
+#[cfg(feature = "kafka")]
 mod crash;
 mod diagnostics;
 mod engine;

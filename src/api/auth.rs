@@ -173,7 +173,9 @@ fn hex(bytes: &[u8]) -> String {
 
 /// What a request needs.
 fn needed(method: &Method, path: &str) -> Scope {
-    let reads = matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS) || path.starts_with("/api/v2/query");
+    let reads = matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS)
+        || path.starts_with("/api/v2/query")
+        || path == "/api/fluxmill/explain";
     if path.starts_with("/api/v2/authorizations") {
         return Scope::ALL;
     }

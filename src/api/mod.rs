@@ -9,6 +9,7 @@ mod buckets;
 mod dead_letters;
 mod delete;
 mod error;
+mod explain;
 mod health;
 mod orgs;
 mod query;
@@ -145,6 +146,7 @@ fn router(api: Arc<Api>) -> Router {
         .route("/api/fluxmill/buckets/{bucket}/rebuild", post(buckets::rebuild))
         .route("/api/fluxmill/buckets/{bucket}/retype", post(buckets::retype))
         .route("/api/fluxmill/buckets/{bucket}/stats", get(buckets::stats))
+        .route("/api/fluxmill/explain", post(explain::explain))
         .route("/api/fluxmill/topics", get(topics::list))
         .route("/api/fluxmill/topics/{topic}", get(topics::show))
         .route("/api/fluxmill/topics/{topic}/records", get(topics::records))

@@ -19,7 +19,7 @@ use tokio_stream::wrappers::ReceiverStream;
 use super::auth::Scope;
 use super::error::{ApiError, ApiResult};
 use super::{Api, Shared, orgs};
-use crate::diagnostic::{Diagnostic, Source, render};
+use crate::diagnostic::{Diagnostic, Severity, Source, render};
 use crate::engine::{BucketWrite, DiscardResults, ResultSink, RunError, RunReport, RunRequest};
 use crate::error::{Error, ErrorKind, Result};
 use crate::ingest::freshness;
@@ -103,14 +103,17 @@ fn read_body(content_type: &str, body: &[u8]) -> Result<Asked> {
     }
     let script = body.query.ok_or_else(|| Error::invalid("request body requires a query"))?;
     let now_ns = match body.now {
-        Some(text) => Some(
-            crate::time::rfc3339::parse(&text)
-                .map_err(|_| Error::invalid(format!("now: expected an RFC 3339 time, found {text:?}")))?,
-        ),
+        Some(text) => Some(parse_now(&text)?),
         None => None,
     };
     let name = body.source_name.unwrap_or_else(|| "<query>".to_string());
     Ok(Asked { source: Source::new(name, script), now_ns, dialect: read_dialect(body.dialect.unwrap_or_default())? })
+}
+
+/// The `now` of a body.
+pub(super) fn parse_now(text: &str) -> Result<i64> {
+    crate::time::rfc3339::parse(text)
+        .map_err(|_| Error::invalid(format!("now: expected an RFC 3339 time, found {text:?}")))
 }
 
 fn read_dialect(body: DialectBody) -> Result<Dialect> {
@@ -130,11 +133,7 @@ fn read_dialect(body: DialectBody) -> Result<Dialect> {
 
 /// Runs a script; what it staged is durable when this returns.
 async fn run(api: &Api, request: RunRequest, scope: Scope, results: &mut dyn ResultSink) -> Result<(), RunError> {
-    // What was acknowledged before the query can be read by it; a sink that is behind or a log that is away is no reason
-    // not to answer with what there is.
-    if let Err(error) = freshness::wait(api.log.as_ref(), &api.store, None, FRESH_WITHIN).await {
-        tracing::debug!(%error, "the log does not say how far it is");
-    }
+    wait_for_acknowledged(api).await;
     let report = api.engine.run(request, results).await?;
     if report.writes.is_empty() {
         return Ok(());
@@ -147,6 +146,14 @@ async fn run(api: &Api, request: RunRequest, scope: Scope, results: &mut dyn Res
     match append(api, &report).await {
         Ok(()) => Ok(()),
         Err(error) => Err(RunError::failed(error, report)),
+    }
+}
+
+/// What was acknowledged before a query can be read by it; a sink that is behind or a log that is away is no reason not to
+/// answer with what there is.
+pub(super) async fn wait_for_acknowledged(api: &Api) {
+    if let Err(error) = freshness::wait(api.log.as_ref(), &api.store, None, FRESH_WITHIN).await {
+        tracing::debug!(%error, "the log does not say how far it is");
     }
 }
 
@@ -174,7 +181,7 @@ async fn append(api: &Api, report: &RunReport) -> Result<()> {
 }
 
 /// An error before the first byte of results.
-fn explain(source: &Source, error: RunError) -> ApiError {
+pub(super) fn explain(source: &Source, error: RunError) -> ApiError {
     match error {
         RunError::Refused(diagnostics) => refused(source, &diagnostics),
         RunError::Failed { error, .. } => {
@@ -200,6 +207,7 @@ fn explain(source: &Source, error: RunError) -> ApiError {
 fn refused(source: &Source, diagnostics: &[Diagnostic]) -> ApiError {
     let sentences: Vec<String> = diagnostics
         .iter()
+        .filter(|diagnostic| diagnostic.severity == Severity::Error)
         .map(|diagnostic| {
             let (line, column) = source.line_and_column(diagnostic.span.start);
             let (end_line, end_column) = source.line_and_column(diagnostic.span.end);

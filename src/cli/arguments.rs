@@ -26,6 +26,10 @@ pub(crate) enum Command {
     Query(QueryOptions),
     /// Check task files: every problem with file, line, caret and hint
     Check(CheckOptions),
+    /// Show how a script is read and run: tokens, tree, types, plan, and what each step costs
+    Explain(ExplainOptions),
+    /// Format scripts: one pipe a line, comments kept
+    Fmt(FmtOptions),
     /// Tasks and their runs
     Task(TaskOptions),
     /// Write line protocol into a bucket
@@ -128,6 +132,67 @@ pub(crate) struct CheckOptions {
     /// Print JSON
     #[arg(long)]
     pub json: bool,
+}
+
+/// What of a script is shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ExplainStage {
+    /// The tokens of the text
+    Tokens,
+    /// Its tree
+    Ast,
+    /// Its names with their types, and its problems
+    Checked,
+    /// What its scans take over and what its operators do
+    Plan,
+    /// All of it
+    All,
+}
+
+/// How an explanation is printed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ExplainFormat {
+    /// For people
+    Text,
+    /// One JSON object
+    Json,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct ExplainOptions {
+    /// The script; `-` reads standard input
+    #[arg(value_name = "TEXT", required_unless_present = "file", conflicts_with = "file")]
+    pub text: Option<String>,
+    /// A file with the script
+    #[arg(short = 'f', long, value_name = "FILE")]
+    pub file: Option<PathBuf>,
+    /// What is shown
+    #[arg(long, value_enum, default_value = "plan")]
+    pub stage: ExplainStage,
+    /// Also run the plan and show rows, chunks, bytes and time of each step; points are not written
+    #[arg(long)]
+    pub analyze: bool,
+    /// What now() is, in RFC 3339
+    #[arg(long, value_name = "TIME")]
+    pub now: Option<String>,
+    /// How it is printed
+    #[arg(long, value_enum, default_value = "text")]
+    pub format: ExplainFormat,
+    #[command(flatten)]
+    pub target: Target,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct FmtOptions {
+    /// Files or directories; `-` reads standard input
+    #[arg(value_name = "PATH", required = true)]
+    pub paths: Vec<PathBuf>,
+    /// Name the files that would change, and fail if there are any; change nothing
+    #[arg(long, conflicts_with = "write")]
+    pub check: bool,
+    /// Write each file in place
+    #[arg(short, long)]
+    pub write: bool,
 }
 
 #[derive(Args, Debug)]

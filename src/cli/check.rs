@@ -2,29 +2,25 @@
 //!
 //! Called by `cli`. Opens no data directory: what is checked is the text alone.
 
-use std::path::{Path, PathBuf};
-
 use super::arguments::CheckOptions;
-use super::{Failure, Outcome};
+use super::{Failure, Outcome, files};
 use crate::diagnostic::{Diagnostic, Severity, Source, render};
 use crate::engine::Engine;
-use crate::error::{Error, Result};
+use crate::error::Error;
+use crate::tasks::check;
 
 pub(crate) fn run(options: &CheckOptions) -> Outcome {
-    let mut files = Vec::new();
-    for path in &options.paths {
-        collect(path, &mut files)?;
-    }
-    if files.is_empty() {
-        return Err(Error::not_found("no .flux file was found").into());
-    }
+    let files = files::flux_files(&options.paths)?;
     let engine = Engine::new();
     let mut found: Vec<(Source, Vec<Diagnostic>)> = Vec::new();
     for file in &files {
         let text = std::fs::read(file)
             .map_err(|error| Error::not_found(format!("cannot read {}: {error}", file.display())))?;
         let source = Source::new(file.display().to_string(), String::from_utf8_lossy(&text).into_owned());
-        let diagnostics = engine.check(&source);
+        let diagnostics = match check::is_task(&crate::syntax::parse(&source.text).file) {
+            true => check::check_task(&engine, &source).1,
+            false => engine.check(&source),
+        };
         found.push((source, diagnostics));
     }
     let count =
@@ -47,24 +43,4 @@ fn json_of(found: &[(Source, Vec<Diagnostic>)]) -> serde_json::Value {
     let arrays = found.iter().map(|(source, diagnostics)| render::to_json(source, diagnostics));
     let parsed = arrays.filter_map(|text| serde_json::from_str::<Vec<serde_json::Value>>(&text).ok());
     parsed.flatten().collect()
-}
-
-/// The file itself, or every `.flux` file under a directory, in order of path.
-fn collect(path: &Path, files: &mut Vec<PathBuf>) -> Result<()> {
-    if !path.is_dir() {
-        if !path.exists() {
-            return Err(Error::not_found(format!("{} does not exist", path.display())));
-        }
-        files.push(path.to_path_buf());
-        return Ok(());
-    }
-    let mut entries = std::fs::read_dir(path)?.collect::<std::io::Result<Vec<_>>>()?;
-    entries.sort_by_key(|entry| entry.path());
-    for entry in entries {
-        let path = entry.path();
-        if path.is_dir() || path.extension().is_some_and(|extension| extension == "flux") {
-            collect(&path, files)?;
-        }
-    }
-    Ok(())
 }

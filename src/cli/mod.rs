@@ -9,6 +9,9 @@ mod check;
 mod client;
 mod dead_letter;
 mod demo;
+mod explain;
+mod files;
+mod fmt;
 mod output;
 mod query;
 mod route;
@@ -86,6 +89,8 @@ async fn run(arguments: Arguments) -> Outcome {
         Command::Serve(options) => serve::run(*options).await,
         Command::Query(options) => interruptible(query::run(options)).await,
         Command::Check(options) => check::run(&options),
+        Command::Explain(options) => interruptible(explain::run(options)).await,
+        Command::Fmt(options) => fmt::run(&options),
         Command::Task(options) => interruptible(task::run(options)).await,
         Command::Write(options) => interruptible(write::run(options)).await,
         Command::Simulate(options) => simulate::run(options).await,

@@ -3,8 +3,7 @@
 //! Called by `cli`. A script is checked here first, so that its problems are shown even when no daemon runs; a script
 //! that reads no bucket runs here as well.
 
-use std::io::{self, Read, Write};
-use std::path::Path;
+use std::io::{self, Write};
 
 use futures::StreamExt;
 use reqwest::Method;
@@ -12,7 +11,8 @@ use reqwest::Method;
 use super::arguments::{OutputFormat, QueryOptions};
 use super::client::{read_error, with_json};
 use super::output::on_terminal;
-use super::{Failure, Outcome};
+use super::target::Target;
+use super::{Failure, Outcome, files};
 use crate::diagnostic::{Severity, Source, render};
 use crate::engine::{CollectedResults, Engine, RunError, RunRequest};
 use crate::error::{Error, ErrorKind, Result};
@@ -24,7 +24,7 @@ use crate::table::{Cell, Chunk, ColumnView, Place};
 const SCRIPT_IS_WRONG: u8 = 2;
 
 pub(crate) async fn run(options: QueryOptions) -> Outcome {
-    let source = read_script(&options)?;
+    let source = files::read_script(options.file.as_deref(), options.text.as_deref())?;
     let engine = Engine::new();
     let diagnostics = engine.check(&source);
     if !diagnostics.is_empty() {
@@ -35,10 +35,7 @@ pub(crate) async fn run(options: QueryOptions) -> Outcome {
     }
     let now_ns = options.now.as_deref().map(parse_now).transpose()?;
     let format = options.format.unwrap_or(if on_terminal() { OutputFormat::Table } else { OutputFormat::Csv });
-    let plan = engine.plan_task(&source, now_ns.unwrap_or(0)).ok();
-    let needs_data = plan.is_none_or(|plan| !plan.complete || !plan.reads.is_empty() || !plan.writes.is_empty());
-    let explicit = options.target.url.is_some() || options.target.data_dir.is_some();
-    if !needs_data && !explicit {
+    if !needs_data(&engine, &source, now_ns, &options.target) {
         return run_here(&engine, source, now_ns, format).await;
     }
     let connection = options.target.connect().await?;
@@ -47,30 +44,19 @@ pub(crate) async fn run(options: QueryOptions) -> Outcome {
     outcome
 }
 
-fn read_script(options: &QueryOptions) -> Result<Source> {
-    match (&options.file, &options.text) {
-        (Some(path), _) => read_file(path),
-        (None, Some(text)) if text == "-" => {
-            let mut script = String::new();
-            io::stdin().read_to_string(&mut script)?;
-            Ok(Source::new("<stdin>", script))
-        }
-        (None, Some(text)) => Ok(Source::new("<query>", text.as_str())),
-        (None, None) => Err(Error::invalid("no script given")),
-    }
-}
-
-fn read_file(path: &Path) -> Result<Source> {
-    let bytes =
-        std::fs::read(path).map_err(|error| Error::not_found(format!("cannot read {}: {error}", path.display())))?;
-    let script =
-        String::from_utf8(bytes).map_err(|_| Error::invalid(format!("{} is not valid UTF-8", path.display())))?;
-    Ok(Source::new(path.display().to_string(), script))
-}
-
-fn parse_now(text: &str) -> Result<i64> {
+pub(super) fn parse_now(text: &str) -> Result<i64> {
     crate::time::rfc3339::parse(text)
         .map_err(|_| Error::invalid(format!("--now: expected a time such as 2024-01-01T00:00:00Z, found {text:?}")))
+}
+
+/// Whether a script has to run where the data is: it reads or writes a bucket, or the user says where.
+pub(super) fn needs_data(engine: &Engine, source: &Source, now_ns: Option<i64>, target: &Target) -> bool {
+    let plan = engine.plan_task(source, now_ns.unwrap_or(0)).ok();
+    // Where the plan is not known (the script fails, or reads a stream of its own on the way), its words have to tell.
+    let buckets = plan.is_none_or(|plan| {
+        !plan.reads.is_empty() || !plan.writes.is_empty() || (!plan.complete && engine.names_buckets(source))
+    });
+    buckets || target.url.is_some() || target.data_dir.is_some()
 }
 
 /// Runs a script that needs no data in this process.
@@ -100,7 +86,7 @@ async fn run_here(engine: &Engine, source: Source, now_ns: Option<i64>, format: 
 }
 
 /// Prints why a run failed, with its place in the script.
-fn say(source: &Source, error: RunError) -> Failure {
+pub(super) fn say(source: &Source, error: RunError) -> Failure {
     match error {
         RunError::Refused(diagnostics) => {
             eprint!("{}", render::to_text(source, &diagnostics));
@@ -132,14 +118,7 @@ async fn run_there(
     if let Some(now_ns) = now_ns {
         body["now"] = crate::time::rfc3339::to_text(now_ns).into();
     }
-    let request = with_json(client.request(Method::POST, "/api/v2/query", &[("org", "fluxmill")]), &body);
-    let response = request.send().await.map_err(|error| client.unreachable(&error))?;
-    if !response.status().is_success() {
-        let (error, rendered) = read_error(response).await;
-        let Some(rendered) = rendered else { return Err(error.into()) };
-        eprint!("{rendered}");
-        return Err(Failure::Said(super::status_of(error.kind())));
-    }
+    let response = send_script(client, "/api/v2/query", &body).await?;
     let mut printer = Printer::new(format);
     let mut bytes = response.bytes_stream();
     while let Some(piece) = bytes.next().await {
@@ -147,6 +126,23 @@ async fn run_there(
         printer.take(&piece)?;
     }
     printer.end()
+}
+
+/// Sends a script to the daemon; its problems are printed as the daemon shows them.
+pub(super) async fn send_script(
+    client: &super::client::Client,
+    path: &str,
+    body: &serde_json::Value,
+) -> std::result::Result<reqwest::Response, Failure> {
+    let request = with_json(client.request(Method::POST, path, &[("org", "fluxmill")]), body);
+    let response = request.send().await.map_err(|error| client.unreachable(&error))?;
+    if response.status().is_success() {
+        return Ok(response);
+    }
+    let (error, rendered) = read_error(response).await;
+    let Some(rendered) = rendered else { return Err(error.into()) };
+    eprint!("{rendered}");
+    Err(Failure::Said(super::status_of(error.kind())))
 }
 
 /// Prints annotated CSV as it is, or turns it into text or JSON once it is whole.
@@ -251,7 +247,7 @@ fn json_value(cell: Cell<'_>) -> serde_json::Value {
 }
 
 /// `fluxmill query ... | head` is no error.
-fn ignore_closed_pipe(outcome: io::Result<()>) -> io::Result<()> {
+pub(super) fn ignore_closed_pipe(outcome: io::Result<()>) -> io::Result<()> {
     match outcome {
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
         other => other,

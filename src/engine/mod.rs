@@ -4,6 +4,7 @@
 //! world to all of them. It appends nothing: what `to()` staged is in the report, and the caller makes it durable.
 
 mod collected;
+mod explain;
 pub mod memory;
 mod request;
 mod run;
@@ -12,6 +13,7 @@ mod store_world;
 mod task_plan;
 
 pub use collected::{CollectedResult, CollectedResults};
+pub use explain::{Explanation, PlanText, Stage};
 pub use request::{RunError, RunReport, RunRequest, TaskPlan};
 
 pub use store_world::{NoBuckets, StoreWorld};
@@ -55,11 +57,30 @@ impl Engine {
     /// The plan of a script as text: sources with what their scan takes over, operators, results. It opens scans and
     /// reads none, except for streams that the script itself reads while it is evaluated (`tableFind`).
     pub async fn explain(&self, request: RunRequest) -> Result<String, RunError> {
+        let explanation = self.explain_stages(request, &[Stage::Plan], false).await?;
+        let text = explanation.to_text();
+        Ok(text.lines().skip(1).map(|line| format!("{}\n", line.strip_prefix("  ").unwrap_or(line))).collect())
+    }
+
+    /// How a script is read and run: the stages that are asked for. A plan opens scans and reads none; with `analyze` it
+    /// also runs, its results and points are dropped, and each step tells what it has cost. Dropping the future ends it.
+    ///
+    /// Errors: for a plan, as for [`Engine::run`]; the other stages are there for every text.
+    pub async fn explain_stages(
+        &self,
+        request: RunRequest,
+        stages: &[Stage],
+        analyze: bool,
+    ) -> Result<Explanation, RunError> {
         let script = self.scripts.get(&request.source);
-        if !script.may_run() {
-            return Err(RunError::Refused(script.diagnostics.clone()));
+        let mut explanation = explain::of_text(&script, stages);
+        if stages.contains(&Stage::Plan) {
+            if !script.may_run() {
+                return Err(RunError::Refused(script.diagnostics.clone()));
+            }
+            explanation.plan = Some(run::explain(script, request, analyze).await?);
         }
-        run::explain(script, request).await
+        Ok(explanation)
     }
 
     /// Which buckets a script reads and writes when it runs at `now_ns`, without reading any.
@@ -71,5 +92,11 @@ impl Engine {
             return Err(script.diagnostics.clone());
         }
         Ok(task_plan::task_plan(&script, Times { now_ns, last_success_ns: None }))
+    }
+
+    /// Whether a script has words that stand for buckets or other things of the world (`from`, `to`, a package of
+    /// InfluxDB's), whatever becomes of them when it runs.
+    pub fn names_buckets(&self, source: &Source) -> bool {
+        task_plan::names_buckets(&self.scripts.get(source).file)
     }
 }

@@ -9,6 +9,7 @@ use parking_lot::Mutex;
 use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 
+use super::explain::{PlanText, Step, Totals};
 use super::request::{RunError, RunReport, RunRequest};
 use super::script::{Script, Times};
 use crate::error::{Error, ErrorKind, Result};
@@ -61,19 +62,41 @@ pub async fn run(
     }
 }
 
-/// The plan of a script as text; its scans are opened and not read.
-pub async fn explain(script: Arc<Script>, request: RunRequest) -> std::result::Result<String, RunError> {
-    let context = Context { limits: request.limits, cancel: request.cancel.child_token(), runtime: Handle::current() };
+/// The plan of a script in words; its scans are opened, and read only to `analyze` it.
+pub async fn explain(
+    script: Arc<Script>,
+    request: RunRequest,
+    analyze: bool,
+) -> std::result::Result<PlanText, RunError> {
+    let cancel = request.cancel.child_token();
+    let _guard = cancel.clone().drop_guard();
+    let context = Context { limits: request.limits, cancel, runtime: Handle::current() };
     let world = Arc::new(ScriptWorld::new(&request, context));
     let times = Times { now_ns: request.now_ns, last_success_ns: request.last_success_ns };
     let worker = {
         let world = Arc::clone(&world);
         tokio::task::spawn_blocking(move || {
-            world.plan_script(&script, times).map(|plan| crate::plan::explain::explain(&plan))
+            let plan = world.plan_script(&script, times)?;
+            let steps = crate::plan::explain::steps(&plan);
+            let time = if analyze { Some(world.analyze(plan)?) } else { None };
+            Ok((steps, time))
         })
     };
     let done = worker.await.unwrap_or_else(|panic| Err(defect(panic)));
-    done.map_err(|error| RunError::failed(error, world.report()))
+    let figures = world.outcome.lock().figures.take();
+    let report = world.report();
+    let (steps, time) = done.map_err(|error| RunError::failed(error, report.clone()))?;
+    let figures = figures.unwrap_or_default();
+    let steps = steps.into_iter().enumerate();
+    let steps = steps.map(|(number, text)| Step { text, figures: figures.get(number).copied() }).collect();
+    let totals = time.map(|time| Totals {
+        rows_in: report.rows_in,
+        rows_returned: report.rows_returned,
+        points: report.rows_out,
+        time_ns: u64::try_from(time.as_nanos()).unwrap_or(u64::MAX),
+        warnings: report.warnings,
+    });
+    Ok(PlanText { steps, totals })
 }
 
 async fn tell(results: &mut dyn ResultSink, event: Event) -> Result<()> {
@@ -141,6 +164,14 @@ impl ScriptWorld {
         let done = exec::run(plan, &self.context, &mut outcome, events);
         *self.outcome.lock() = outcome;
         done
+    }
+
+    /// Runs a plan whose results nobody wants, and measures each of its steps.
+    fn analyze(&self, plan: Plan) -> Result<std::time::Duration> {
+        self.outcome.lock().figures = Some(Vec::new());
+        let began = std::time::Instant::now();
+        self.execute(plan, &mut |_| Ok(()))?;
+        Ok(began.elapsed())
     }
 
     fn report(&self) -> RunReport {

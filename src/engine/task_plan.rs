@@ -16,7 +16,7 @@ use crate::flux::value::Stream;
 use crate::name::Name;
 use crate::plan::graph::Graph;
 use crate::plan::{Node, NodeKind};
-use crate::syntax::ast::{CallExpr, ExprKind};
+use crate::syntax::ast::{CallExpr, ExprKind, File};
 use crate::syntax::visit;
 use crate::table::Chunk;
 
@@ -47,6 +47,20 @@ fn note(node: &Node, plan: &mut TaskPlan) {
         NodeKind::To(spec) => add(&mut plan.writes, &spec.bucket_name),
         _ => {}
     }
+}
+
+/// Whether a file names a function that reads or writes buckets: `from` and `to` themselves, or anything of a package that
+/// may hold one.
+pub fn names_buckets(file: &File) -> bool {
+    const FUNCTIONS: [&str; 4] = ["from", "to", "wideTo", "buckets"];
+    let of_the_world =
+        |path: &str| path.starts_with("influxdata/") || path == "experimental" || path.starts_with("kafka");
+    let mut found = file.imports.iter().any(|import| of_the_world(&import.path) && !import.path.ends_with("/tasks"));
+    visit::file(file, &mut |expr| {
+        found |= matches!(&expr.kind, ExprKind::Identifier(name) if FUNCTIONS.contains(&&**name));
+        true
+    });
+    found
 }
 
 /// Calls of `from` and `to`, in whatever package, with a literal `bucket` or `bucketID`.

@@ -4,6 +4,7 @@
 //! a bucket: the points of `to()` are staged and handed back.
 
 mod field_fn;
+pub mod figures;
 pub mod gate;
 mod network;
 pub mod run;

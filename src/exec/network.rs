@@ -3,7 +3,10 @@
 //! Made by `super::run` from a plan's steps. Synchronous; rows that reach a result are left in [`Network::given`] for
 //! the driver to hand over.
 
+use std::time::Instant;
+
 use super::Limits;
+use super::figures::Figures;
 use super::to::Staging;
 use crate::error::{Error, Result};
 use crate::operators::{Operator, Out};
@@ -27,6 +30,8 @@ pub struct Network {
     pub staging: Staging,
     /// What operators have passed over and somebody should know, each once.
     pub warnings: Vec<String>,
+    /// What each step has cost, if that is measured.
+    pub figures: Option<Vec<Figures>>,
 }
 
 struct Running {
@@ -44,7 +49,7 @@ enum Work {
 
 impl Network {
     /// Makes every operator anew. Sources become empty steps that pass on what the driver pushes.
-    pub fn new(steps: &[Step], limits: &Limits) -> Result<Network> {
+    pub fn new(steps: &[Step], limits: &Limits, measure: bool) -> Result<Network> {
         let mut staging = Staging::new(limits.staged_points);
         let mut running = Vec::with_capacity(steps.len());
         for step in steps {
@@ -67,7 +72,8 @@ impl Network {
                 span: step.span,
             });
         }
-        Ok(Network { steps: running, given: Vec::new(), staging, warnings: Vec::new() })
+        let figures = measure.then(|| vec![Figures::default(); steps.len()]);
+        Ok(Network { steps: running, given: Vec::new(), staging, warnings: Vec::new(), figures })
     }
 
     /// A source gives a chunk.
@@ -95,6 +101,10 @@ impl Network {
     }
 
     fn chunk(&mut self, number: usize, port: usize, chunk: Chunk, waiting: &mut Vec<Waiting>) -> Result<()> {
+        let began = self.figures.as_mut().map(|figures| {
+            figures[number].take(&chunk);
+            Instant::now()
+        });
         let step = &mut self.steps[number];
         let mut out = Out::default();
         match &mut step.work {
@@ -107,11 +117,19 @@ impl Network {
                 operator.push(port, chunk, &mut out).map_err(|error| error.at(step.span))?;
             }
         }
+        self.measure(number, &out, began);
         self.pass(number, out, waiting);
         Ok(())
     }
 
+    fn measure(&mut self, number: usize, out: &Out, began: Option<Instant>) {
+        if let Some(figures) = &mut self.figures {
+            figures[number].give(&out.chunks, began);
+        }
+    }
+
     fn end(&mut self, number: usize, port: usize, waiting: &mut Vec<Waiting>) -> Result<()> {
+        let began = self.figures.is_some().then(Instant::now);
         let step = &mut self.steps[number];
         let mut out = Out::default();
         step.open_ports = step
@@ -127,6 +145,7 @@ impl Network {
             }
             self.pass_end(number, waiting);
         }
+        self.measure(number, &out, began);
         self.pass(number, out, waiting);
         Ok(())
     }

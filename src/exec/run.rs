@@ -3,9 +3,12 @@
 //! Called by the engine on a thread where waiting is allowed: operators compute on it, only the sources' I/O is
 //! asynchronous. Cancellation is looked at before every chunk.
 
+use std::time::Instant;
+
 use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 
+use super::figures::Figures;
 use super::gate::{Event, Gate};
 use super::network::Network;
 use super::{BucketWrite, Limits};
@@ -44,6 +47,8 @@ pub struct Outcome {
     pub rows_returned: u64,
     /// What was passed over and somebody should know.
     pub warnings: Vec<String>,
+    /// What each step has cost; measured if it is there before the run.
+    pub figures: Option<Vec<Figures>>,
 }
 
 /// Runs a plan. `events` is told the results in order and may wait; an error from it ends the run. `outcome` holds what was
@@ -54,8 +59,11 @@ pub fn run(
     outcome: &mut Outcome,
     events: &mut dyn FnMut(Event) -> Result<()>,
 ) -> Result<()> {
-    let mut network = Network::new(&plan.steps, &context.limits)?;
+    let mut network = Network::new(&plan.steps, &context.limits, outcome.figures.is_some())?;
     let done = drive(plan, &mut network, context, outcome, events);
+    if let Some(figures) = network.figures.take() {
+        outcome.figures = Some(figures);
+    }
     outcome.rows_out += network.staging.points() as u64;
     outcome.warnings.append(&mut network.warnings);
     outcome.warnings.extend(network.staging.warnings());
@@ -77,7 +85,7 @@ fn drive(
         match step.kind {
             StepKind::Scan { scan, .. } => {
                 for mut partition in scan.partitions {
-                    while let Some(chunk) = driver.next(partition.as_mut()).map_err(|error| error.at(span))? {
+                    while let Some(chunk) = driver.next(number, partition.as_mut()).map_err(|error| error.at(span))? {
                         driver.push(number, chunk)?;
                     }
                 }
@@ -115,7 +123,8 @@ struct Driver<'a> {
 
 impl Driver<'_> {
     /// The next chunk of a source, unless the run is cancelled first.
-    fn next(&mut self, source: &mut dyn ChunkSource) -> Result<Option<Chunk>> {
+    fn next(&mut self, step: usize, source: &mut dyn ChunkSource) -> Result<Option<Chunk>> {
+        let began = self.network.figures.is_some().then(Instant::now);
         let cancel = &self.context.cancel;
         let next = self.context.runtime.block_on(async {
             tokio::select! {
@@ -124,6 +133,9 @@ impl Driver<'_> {
                 next = source.next() => next,
             }
         })?;
+        if let (Some(figures), Some(began)) = (&mut self.network.figures, began) {
+            figures[step].wait(began.elapsed());
+        }
         let Some(chunk) = next else { return Ok(None) };
         self.outcome.rows_in += chunk.len as u64;
         let max = self.context.limits.rows_read;

@@ -9,6 +9,7 @@ pub mod check;
 pub mod eval;
 pub mod host;
 pub mod library;
+pub mod lint;
 pub mod scalar;
 pub mod signature;
 pub mod task_option;

@@ -1,17 +1,21 @@
-//! Flux text to tree: lexer, parser (nom over tokens), AST.
+//! Flux text to tree: lexer, parser (nom over tokens), AST; and back to text: the formatter.
 //!
 //! Called by `flux` (check, eval), `tasks/file` (the task option) and the rim. The parser never fails: it returns a tree
 //! and diagnostics. No I/O, no clock, no knowledge of which functions exist.
 
 pub mod ast;
 mod brackets;
+mod format;
 mod lexer;
+pub mod outline;
 mod parser;
 mod problems;
 #[cfg(test)]
 mod tests;
 mod token;
 pub mod visit;
+
+pub use format::format;
 
 use crate::diagnostic::{Diagnostic, Severity, Span};
 

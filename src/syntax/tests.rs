@@ -4,7 +4,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod hostile;
-mod show;
+pub(in crate::syntax) mod show;
 
 use super::*;
 use show::{show_expr, show_file};

@@ -5,12 +5,12 @@
 use super::ast::{CallExpr, Expr, ExprKind, File, FunctionBody, FunctionExpr, ParameterKind, Statement, StringPart};
 
 /// Visits the expressions of a file in the order of the text, each before its parts; the parts only if `visit` says so.
-pub fn file(file: &File, visit: &mut dyn FnMut(&Expr) -> bool) {
+pub fn file<'a>(file: &'a File, visit: &mut dyn FnMut(&'a Expr) -> bool) {
     statements(&file.body, visit);
 }
 
 /// Visits a function's default values and its body.
-pub fn function(function: &FunctionExpr, visit: &mut dyn FnMut(&Expr) -> bool) {
+pub fn function<'a>(function: &'a FunctionExpr, visit: &mut dyn FnMut(&'a Expr) -> bool) {
     for parameter in &function.parameters {
         if let ParameterKind::Optional(default) = &parameter.kind {
             expr(default, visit);
@@ -22,7 +22,7 @@ pub fn function(function: &FunctionExpr, visit: &mut dyn FnMut(&Expr) -> bool) {
     }
 }
 
-fn statements(body: &[Statement], visit: &mut dyn FnMut(&Expr) -> bool) {
+fn statements<'a>(body: &'a [Statement], visit: &mut dyn FnMut(&'a Expr) -> bool) {
     for statement in body {
         match statement {
             Statement::Expression(value) | Statement::Return { value, .. } => expr(value, visit),
@@ -35,7 +35,7 @@ fn statements(body: &[Statement], visit: &mut dyn FnMut(&Expr) -> bool) {
 }
 
 /// Visits an expression and its parts.
-pub fn expr(expression: &Expr, visit: &mut dyn FnMut(&Expr) -> bool) {
+pub fn expr<'a>(expression: &'a Expr, visit: &mut dyn FnMut(&'a Expr) -> bool) {
     if !visit(expression) {
         return;
     }
@@ -88,7 +88,7 @@ pub fn expr(expression: &Expr, visit: &mut dyn FnMut(&Expr) -> bool) {
     }
 }
 
-fn call(call: &CallExpr, visit: &mut dyn FnMut(&Expr) -> bool) {
+fn call<'a>(call: &'a CallExpr, visit: &mut dyn FnMut(&'a Expr) -> bool) {
     expr(&call.callee, visit);
     call.arguments.iter().for_each(|argument| expr(&argument.value, visit));
 }

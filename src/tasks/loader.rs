@@ -5,21 +5,19 @@
 
 use std::collections::{BTreeMap, HashMap};
 
+use super::check::check_task;
 use super::definition::{DEFAULT_RETRY, Definition, ScheduleSpec, TaskStatus};
 use super::file::{Files, task_id};
 use super::problem;
 use super::run::ControlRecord;
 use super::run_store::RunStore;
-use super::schedule::Schedule;
 use crate::commitlog::CommitLog;
-use crate::diagnostic::{Diagnostic, Severity, Source, nearest, render};
+use crate::diagnostic::{Severity, Source, nearest, render};
 use crate::engine::Engine;
 use crate::error::{ErrorKind, Result};
-use crate::flux::task_option::{TaskOption, task_option};
+use crate::flux::task_option::TaskOption;
 use crate::name::Name;
 use crate::store::{NewBucket, Store};
-use crate::syntax;
-use crate::time::rfc3339::to_short_text;
 
 /// How many changes one append takes: scripts are up to a megabyte each.
 const CHANGES_PER_APPEND: usize = 32;
@@ -150,37 +148,12 @@ impl Loader<'_> {
     /// Parses and checks a script with its option and schedule; a problem comes back as text with carets.
     fn check(&self, path: &str, text: &str) -> std::result::Result<Checked, String> {
         let source = Source::new(path, text);
-        let parsed = syntax::parse(text);
-        if parsed.has_errors() {
-            return Err(problem::text(&source, &parsed.diagnostics));
-        }
-        let mut diagnostics = self.engine.check(&source);
-        let option = match task_option(&parsed.file) {
-            Ok((option, warnings)) => {
-                diagnostics.extend(warnings);
-                Some(option)
-            }
-            Err(problems) => {
-                diagnostics.extend(problems);
-                None
-            }
-        };
-        let schedule = option.as_ref().map(|option| (option, spec(option)));
-        match schedule.as_ref().map(|(option, spec)| (option.span, spec.schedule())) {
-            Some((span, Err(error))) => {
-                let mut diagnostic = Diagnostic::error("task-option", error.message(), span);
-                diagnostic.help = error.hint().map(str::to_string);
-                diagnostics.push(diagnostic);
-            }
-            Some((span, Ok(schedule))) => diagnostics.extend(odd_days(&schedule, span)),
-            None => {}
-        }
-        diagnostics.sort_by_key(|diagnostic| diagnostic.span.start);
+        let (schedule, diagnostics) = check_task(self.engine, &source);
         let (errors, warnings): (Vec<_>, Vec<_>) =
             diagnostics.into_iter().partition(|diagnostic| diagnostic.severity == Severity::Error);
         match schedule {
             Some((option, schedule)) if errors.is_empty() => Ok(Checked {
-                option: option.clone(),
+                option,
                 schedule,
                 warnings: warnings
                     .iter()
@@ -268,23 +241,4 @@ impl Loader<'_> {
             }
         }
     }
-}
-
-fn spec(option: &TaskOption) -> ScheduleSpec {
-    ScheduleSpec {
-        every: option.every,
-        cron: option.cron.clone(),
-        offset: Some(option.offset).filter(|offset| !offset.is_zero()),
-        location: option.location.clone(),
-    }
-}
-
-/// InfluxDB wants both day fields of a cron pattern to match; who comes from another cron expects either.
-fn odd_days(schedule: &Schedule, span: crate::diagnostic::Span) -> Option<Diagnostic> {
-    if !schedule.restricts_both_days() {
-        return None;
-    }
-    let message = "the cron pattern restricts the day of the month and the day of the week: both must match";
-    let next = schedule.next_slot_after(0).map(to_short_text).unwrap_or_default();
-    Some(Diagnostic::warning("cron-days", message, span).help(format!("the first match since 1970 is {next}")))
 }

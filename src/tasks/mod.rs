@@ -15,6 +15,7 @@
 //! | `run`, `task_state`, `slots`, `run_store` | the control topic's records; their fold; intervals of slots; the view |
 //! | `views`, `problem`, `instant`, `meters` | what is shown, and what is counted |
 
+pub mod check;
 pub mod definition;
 mod edit;
 pub mod executor;

@@ -23,12 +23,9 @@ impl<'a> Checker<'a> {
         let callee_type = self.infer(&call.callee);
         let mut arguments = Vec::with_capacity(call.arguments.len() + 1);
         for Property { name, value, .. } in &call.arguments {
-            arguments.push(Argument {
-                name: Name::clone(&name.name),
-                value,
-                span: name.span,
-                found: self.infer(value),
-            });
+            let found = self.infer(value);
+            self.suggest_quotes(value);
+            arguments.push(Argument { name: Name::clone(&name.name), value, span: name.span, found });
         }
         let function = match callee_type {
             Type::Function(function) => *function,
@@ -51,6 +48,19 @@ impl<'a> Checker<'a> {
             self.type_of_argument(&callee, &function, argument);
         }
         result_of(&function)
+    }
+
+    /// A name as an argument that nothing binds, and that is like no other: text without its quotes, perhaps.
+    fn suggest_quotes(&mut self, value: &Expr) {
+        if let ExprKind::Identifier(name) = &value.kind
+            && let Some(last) = self.diagnostics.last_mut()
+            && last.span == value.span
+            && last.code == "undefined-identifier"
+            && last.help.is_none()
+            && last.labels.is_empty()
+        {
+            last.help = Some(format!("text stands in double quotes: \"{name}\""));
+        }
     }
 
     /// Every argument has a parameter, every parameter that needs one has an argument.

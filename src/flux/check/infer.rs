@@ -153,7 +153,11 @@ impl<'a> Checker<'a> {
             Type::Unknown | Type::Var(_) => Type::Unknown,
             other => {
                 let message = format!("expected record but found {} (property {})", shown(&other), property.name);
-                self.report(Diagnostic::error("type-mismatch", message, object.span));
+                let diagnostic = Diagnostic::error("type-mismatch", message, object.span);
+                self.report(match other {
+                    Type::Dict(..) => diagnostic.help("import \"dict\" and call dict.get"),
+                    _ => diagnostic,
+                });
                 Type::Unknown
             }
         }

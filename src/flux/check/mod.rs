@@ -19,7 +19,7 @@ use indexmap::IndexMap;
 use super::Value;
 use super::library::{Library, PRELUDE};
 use super::types::{Row, Type};
-use crate::diagnostic::{Diagnostic, Span};
+use crate::diagnostic::{Diagnostic, Severity, Span};
 use crate::error::Error;
 use crate::syntax::Parsed;
 use crate::syntax::ast::{Assignment, File, Identifier, OptionStatement, Statement};
@@ -48,13 +48,24 @@ pub fn check_session(file: &File, library: &Library, given: &IndexMap<Name, Valu
     diagnostics
 }
 
+/// The names that a file binds at its top, options among them, in the order of the text, with their types as far as they
+/// are known.
+pub fn names(file: &File, library: &Library) -> Vec<(Name, Span, Type)> {
+    let mut checker = Checker::new(file, library, &IndexMap::new());
+    checker.statements(&file.body, true);
+    checker.names
+}
+
 /// Parses and checks a text. A text that does not parse has the parser's diagnostics only: what else is wrong with it
-/// cannot be told apart from what follows from them.
+/// cannot be told apart from what follows from them. One without errors also has the warnings of [`super::lint`].
 pub fn parse_and_check(text: &str, library: &Library) -> Parsed {
     let mut parsed = crate::syntax::parse(text);
     if !parsed.has_errors() {
         let mut found = check(&parsed.file, library);
         merge_missing_pipes(&mut parsed.diagnostics, &mut found);
+        if found.iter().all(|diagnostic| diagnostic.severity != Severity::Error) {
+            found.extend(super::lint::lint(&parsed.file, library));
+        }
         parsed.diagnostics.append(&mut found);
         parsed.diagnostics.sort_by_key(|diagnostic| (diagnostic.span.start, diagnostic.span.end));
     }
@@ -87,6 +98,8 @@ struct Checker<'a> {
     binding_places: Vec<HashMap<&'a str, Span>>,
     /// Within a test case that extends another.
     in_extension: bool,
+    /// What the file has bound at its top.
+    names: Vec<(Name, Span, Type)>,
 }
 
 /// A bound name.
@@ -111,6 +124,7 @@ impl<'a> Checker<'a> {
             scopes: vec![given.collect()],
             binding_places: Vec::new(),
             in_extension: false,
+            names: Vec::new(),
         }
     }
 
@@ -216,6 +230,10 @@ impl<'a> Checker<'a> {
 
     /// Binds a name in the innermost block.
     fn bind(&mut self, name: &Identifier, bound_type: Type, is_option: bool) {
+        // Below the file's own names are those that were given.
+        if self.scopes.len() == 2 {
+            self.names.push((Name::clone(&name.name), name.span, bound_type.clone()));
+        }
         let Some(scope) = self.scopes.last_mut() else { return };
         let new = Bound { bound_type, span: Some(name.span), is_option };
         let Some(old) = scope.insert(Name::clone(&name.name), new) else { return };

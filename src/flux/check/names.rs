@@ -9,6 +9,37 @@ use crate::syntax::ast::{File, Identifier};
 /// What a test case that extends another calls to run it.
 const SUPER: &str = "super";
 
+/// Names from elsewhere, and what they are called here.
+const FOREIGN: [(&[&str], &str); 18] = [
+    (&["avg", "average", "AVG"], "the average is called mean"),
+    (&["where", "WHERE", "having"], "rows are selected with filter(fn: (r) => ...)"),
+    (&["select", "project"], "columns are selected with keep(columns: [...]), and computed with map(fn: (r) => ...)"),
+    (&["groupBy", "group_by", "groupby"], "tables are regrouped with group(columns: [...])"),
+    (&["orderBy", "order_by", "orderby"], "rows are sorted with sort(columns: [...])"),
+    (&["head", "take"], "the first rows are kept with limit(n: 10)"),
+    (&["len", "size"], "the length of an array is length(arr: a), that of a string strings.strlen(v: s)"),
+    (
+        &["print", "println", "console", "log"],
+        "a stream is shown with yield(), a value by writing it into a row: array.from",
+    ),
+    (&["stdev", "std"], "the standard deviation is called stddev"),
+    (&["percentile"], "percentiles are quantiles: quantile(q: 0.95)"),
+    (&["str", "toText", "to_string"], "a value becomes a string with string(v: x)"),
+    (&["number", "toNumber", "parseFloat"], "a value becomes a number with float(v: x) or int(v: x)"),
+    (&["isNull", "is_null", "isnull", "isNaN", "notNull"], "whether there is a value is asked with exists r.name"),
+    (
+        &["coalesce", "ifnull", "nvl"],
+        "a value in place of null: if exists r.name then r.name else 0.0, or fill(value: 0.0)",
+    ),
+    (
+        &["resample", "downsample", "groupByTime"],
+        "rows are brought into windows with aggregateWindow(every: 5m, fn: mean)",
+    ),
+    (&["True", "TRUE", "yes", "on"], "the booleans are true and false"),
+    (&["False", "FALSE", "no", "off"], "the booleans are true and false"),
+    (&["nil", "None", "NULL", "NaN", "undefined"], "there is no literal for null: ask for it with exists"),
+];
+
 impl<'a> Checker<'a> {
     /// Every import names a package that is here.
     pub(super) fn imports(&mut self, file: &File) {
@@ -23,11 +54,20 @@ impl<'a> Checker<'a> {
                 continue;
             }
             let diagnostic = Diagnostic::error("unknown-package", format!("invalid import path {path}"), span);
-            self.report(match self.library.nearest_path(path) {
-                Some(near) => diagnostic.help(format!("did you mean \"{near}\"?")),
-                None => diagnostic,
+            self.report(match (self.package_of_member(path), self.library.nearest_path(path)) {
+                (Some(help), _) => diagnostic.help(help),
+                (None, Some(near)) => diagnostic.help(format!("did you mean \"{near}\"?")),
+                (None, None) => diagnostic,
             });
         }
+    }
+
+    /// What to write for the import of a function: its package is imported as a whole.
+    fn package_of_member(&self, path: &str) -> Option<String> {
+        let (package, member) = path.rsplit_once(['.', '/'])?;
+        self.library.member(package, member)?;
+        let name = package.rsplit('/').next().unwrap_or(package);
+        Some(format!("a package is imported as a whole: import \"{package}\", then {name}.{member}"))
     }
 
     /// The type of a name; reports one that nothing binds.
@@ -81,6 +121,9 @@ impl<'a> Checker<'a> {
         let message = format!("package {path} has no member {name}");
         let diagnostic = Diagnostic::error("undefined-member", message, property.span);
         let help = match self.library.nearest_member(path, name) {
+            _ if (path, name) == ("influxdata/influxdb/tasks", "lastFailure") => {
+                Some("failed runs are rows of the bucket _tasks, measurement runs, status \"failed\"".to_string())
+            }
             Some(near) => Some(format!("did you mean {package}.{near}?")),
             None => self.elsewhere(name),
         };
@@ -124,6 +167,12 @@ impl<'a> Checker<'a> {
         }
         if self.library.is_package_not_yet(name) {
             return Some(format!("package {name} is not supported yet"));
+        }
+        if matches!(name, "r" | "key" | "accumulator") {
+            return Some(format!("{name} is there within a function only: write ({name}) => ..."));
+        }
+        if let Some((_, help)) = FOREIGN.iter().find(|(names, _)| names.contains(&name)) {
+            return Some((*help).to_string());
         }
         let prelude = self.library.package(PRELUDE).into_iter().flat_map(|members| members.keys());
         let bound = self.scopes.iter().flat_map(|scope| scope.keys());

@@ -268,6 +268,7 @@ fn statement_hint(found: TokenKind) -> Option<&'static str> {
         TokenKind::Question | TokenKind::Colon => "a choice is written `if test then a else b`",
         TokenKind::Arrow => "the parameters of a function stand in parentheses: `(r) => ...`; `>=` compares",
         TokenKind::Dot => "a property follows the record directly: `r.name`",
+        TokenKind::Comma => "a pipeline goes on with `|>`, and statements need no mark at their end: delete it",
         _ => return None,
     })
 }

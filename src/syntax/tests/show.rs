@@ -3,7 +3,7 @@
 use crate::syntax::ast::*;
 
 /// One statement a line, clauses first.
-pub(super) fn show_file(file: &File) -> String {
+pub(in crate::syntax) fn show_file(file: &File) -> String {
     let mut lines = Vec::new();
     for attribute in &file.attributes {
         let parameters: String = attribute.parameters.iter().map(|value| format!(" {}", show_expr(value))).collect();
