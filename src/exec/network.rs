@@ -102,7 +102,9 @@ impl Network {
 
     fn chunk(&mut self, number: usize, port: usize, chunk: Chunk, waiting: &mut Vec<Waiting>) -> Result<()> {
         let began = self.figures.as_mut().map(|figures| {
-            figures[number].take(&chunk);
+            if !matches!(self.steps[number].work, Work::Pass) {
+                figures[number].take(&chunk);
+            }
             Instant::now()
         });
         let step = &mut self.steps[number];

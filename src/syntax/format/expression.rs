@@ -7,7 +7,8 @@ use super::doc::Doc;
 use super::list::{Brackets, brings_brackets};
 use crate::diagnostic::Span;
 use crate::syntax::ast::{
-    BinaryOperator, CallExpr, Expr, ExprKind, FunctionBody, FunctionExpr, LogicalOperator, UnaryOperator,
+    BinaryOperator, CallExpr, Expr, ExprKind, FunctionBody, FunctionExpr, Identifier, LogicalOperator, Property,
+    UnaryOperator,
 };
 use crate::syntax::token::TokenKind;
 
@@ -44,6 +45,7 @@ impl<'a> Printer<'a> {
         }
     }
 
+    /// An expression by its kind. Small, as all that print expressions within others: a text may be nested deep.
     fn kind(&mut self, expr: &'a Expr) -> Doc<'a> {
         let span = expr.span;
         match &expr.kind {
@@ -62,60 +64,68 @@ impl<'a> Printer<'a> {
             ExprKind::Array(items) => self.items(brackets("[", "]", span), items),
             ExprKind::Dict(entries) if entries.is_empty() => self.empty_dict(span),
             ExprKind::Dict(entries) => self.entries(brackets("[", "]", span), entries),
-            ExprKind::Record { with, properties } => {
-                let mut brackets = brackets("{", "}", span);
-                if let Some(with) = with {
-                    let word = self.token_from(with.span.end);
-                    brackets.head = Some(Doc::text(format!("{} with", with.name)));
-                    brackets.opened = word.span.end;
-                }
-                self.properties(brackets, properties)
-            }
+            ExprKind::Record { with, properties } => self.record(span, with.as_ref(), properties),
             ExprKind::Function(function) => self.function(function),
-            ExprKind::Call(call) => {
-                let callee = self.expr(&call.callee);
-                let arguments = self.arguments(&call.arguments, call.callee.span.end, span.end - 1);
-                Doc::concat(vec![callee, arguments])
-            }
+            ExprKind::Call(call) => self.call(span, call),
             ExprKind::Pipe { .. } => self.pipe(expr),
-            ExprKind::Member { object, property, bracketed } => {
-                let left = self.expr(object);
-                let right = self.text_of(property.span);
-                Doc::concat(vec![
-                    left,
-                    match bracketed {
-                        true => Doc::text(format!("[{right}]")),
-                        // `1.a` would be a float and a name.
-                        false if is_number(object) => Doc::text(format!(" .{right}")),
-                        false => Doc::text(format!(".{right}")),
-                    },
-                ])
-            }
+            ExprKind::Member { object, property, bracketed } => self.member(object, property, *bracketed),
             ExprKind::Index { array, index } => {
                 let array = self.expr(array);
-                let inside = self.enclosed(index, span.end - 1);
-                Doc::concat(vec![array, Doc::text("["), inside, Doc::text("]")])
+                let index = self.enclosed(index, span.end - 1);
+                Doc::concat(vec![array, Doc::text("["), index, Doc::text("]")])
             }
-            ExprKind::Unary { operator, operand } => {
-                let symbol = match operator {
-                    UnaryOperator::Minus => "-",
-                    UnaryOperator::Plus => "+",
-                    UnaryOperator::Not => "not ",
-                    UnaryOperator::Exists => "exists ",
-                };
-                Doc::concat(vec![Doc::text(symbol), self.expr(operand)])
-            }
+            ExprKind::Unary { operator, operand } => self.unary(*operator, operand),
             ExprKind::Binary { .. } | ExprKind::Logical { .. } => self.chain(expr),
-            ExprKind::Conditional { .. } => {
-                let mut parts = Vec::new();
-                self.conditional(expr, &mut parts);
-                Doc::group(Doc::concat(parts))
-            }
+            ExprKind::Conditional { .. } => self.conditionals(expr),
             ExprKind::Paren(inner) => {
-                let inside = self.enclosed(inner, span.end - 1);
-                Doc::concat(vec![Doc::text("("), inside, Doc::text(")")])
+                let inner = self.enclosed(inner, span.end - 1);
+                Doc::concat(vec![Doc::text("("), inner, Doc::text(")")])
             }
         }
+    }
+
+    fn record(&mut self, span: Span, with: Option<&'a Identifier>, properties: &'a [Property]) -> Doc<'a> {
+        let mut brackets = brackets("{", "}", span);
+        if let Some(with) = with {
+            let word = self.token_from(with.span.end);
+            brackets.head = Some(Doc::text(format!("{} with", with.name)));
+            brackets.opened = word.span.end;
+        }
+        self.properties(brackets, properties)
+    }
+
+    fn call(&mut self, span: Span, call: &'a CallExpr) -> Doc<'a> {
+        let callee = self.expr(&call.callee);
+        let arguments = self.arguments(&call.arguments, call.callee.span.end, span.end - 1);
+        Doc::concat(vec![callee, arguments])
+    }
+
+    fn member(&mut self, object: &'a Expr, property: &'a Identifier, bracketed: bool) -> Doc<'a> {
+        let left = self.expr(object);
+        let right = self.text_of(property.span);
+        let right = match bracketed {
+            true => format!("[{right}]"),
+            // `1.a` would be a float and a name.
+            false if is_number(object) => format!(" .{right}"),
+            false => format!(".{right}"),
+        };
+        Doc::concat(vec![left, Doc::text(right)])
+    }
+
+    fn unary(&mut self, operator: UnaryOperator, operand: &'a Expr) -> Doc<'a> {
+        let symbol = match operator {
+            UnaryOperator::Minus => "-",
+            UnaryOperator::Plus => "+",
+            UnaryOperator::Not => "not ",
+            UnaryOperator::Exists => "exists ",
+        };
+        Doc::concat(vec![Doc::text(symbol), self.expr(operand)])
+    }
+
+    fn conditionals(&mut self, expr: &'a Expr) -> Doc<'a> {
+        let mut parts = Vec::new();
+        self.conditional(expr, &mut parts);
+        Doc::group(Doc::concat(parts))
     }
 
     /// What stands between two brackets, up to the closing one at `closes`.

@@ -234,6 +234,35 @@ fn every_script_of_the_repository_keeps_its_meaning() {
 }
 
 #[test]
+fn the_deepest_text_that_parses_is_formatted() {
+    let shapes = [
+        ("(", "1", ")"),
+        ("[", "1", "]"),
+        ("[1: ", "1", "]"),
+        ("{a: ", "1", "}"),
+        ("f(x: ", "1", ")"),
+        ("(r) => ", "1", ""),
+        ("(r) => { return ", "1", " }"),
+        ("(r=", "1", ") => 1"),
+        ("not ", "a", ""),
+        ("-", "1", ""),
+        ("if a then ", "1", " else 2"),
+        ("if a then 1 else ", "2", ""),
+        ("", "a", " |> f()"),
+        ("", "a", ".b"),
+        ("", "1", " + 1"),
+    ];
+    for (open, middle, close) in shapes {
+        // As many levels as the parser takes.
+        let text = |depth: usize| format!("x = {}{middle}{}", open.repeat(depth), close.repeat(depth));
+        let depth = (1..220).rev().find(|depth| !parse(&text(*depth)).has_errors()).unwrap();
+        assert!(depth >= 60, "{open}: only {depth}");
+        format(&text(depth)).unwrap_or_else(|problems| panic!("{open}: {problems:?}"));
+        assert!(!crate::syntax::outline::outline(&parse(&text(depth)).file).is_empty());
+    }
+}
+
+#[test]
 fn a_long_list_takes_time_in_proportion() {
     let text = format!("x = [{}1]", "{a: \"some text\", b: 1, c: f(x: [1, 2, 3])},".repeat(50_000));
     let started = std::time::Instant::now();
