@@ -100,7 +100,7 @@ fn what_is_meant_well_is_not_warned_of() {
         format!("{read} |> filter(fn: (r) => r._value > 0.0) |> mean()"),
         format!("import \"types\"\n{read} |> filter(fn: (r) => types.isType(v: r._value, type: \"float\")) |> mean()"),
         format!("only = (r) => r.a == \"b\"\n{read} |> filter(fn: only) |> mean()"),
-        format!("{read} |> map(fn: (r) => ({r with _value: float(v: r._value)})) |> mean()"),
+        format!("{read} |> map(fn: (r) => ({{r with _value: float(v: r._value)}})) |> mean()"),
         format!("{read} |> mean(column: \"pressure\")"),
         format!("f = (tables=<-) => tables\n{read} |> f() |> mean()"),
         format!("mean = (tables=<-) => tables\n{read} |> mean()"),
