@@ -157,7 +157,7 @@ impl MergedRows {
     /// Adds the rows of one series for a reader: one row per point that is not deleted. `hidden` is what is deleted of the
     /// series by range; if that is anything, the `_seq` of every run is known.
     pub(crate) fn add_points(&mut self, runs: &[Arc<Run>], parts: &mut [Part], hidden: &[Hidden]) {
-        let mut add_alone = |merged: &mut Self, part: &Part| {
+        let add_alone = |merged: &mut Self, part: &Part| {
             if !runs[part.run as usize].deletes {
                 merged.add_straight(runs, part);
             }
