@@ -2,7 +2,7 @@
 
 use fluxmill::tasks::Which;
 
-use super::house::{COUNTING, House, MINUTE_NS, Plan, at};
+use super::house::{COUNTING, House, MINUTE_NS, Plan, SECOND_NS, at};
 
 /// Counts per series: the values 1 and 10 are series of their own (`partition` is how many digits they have).
 const PER_SERIES: &str = "option task = {name: \"shares\", every: 1m}\n\
@@ -48,7 +48,7 @@ async fn rows_that_an_edited_script_writes_no_longer_are_gone_and_come_back() {
     assert_eq!(delete.header("fm-attempt").unwrap(), &b"1"[..]);
 
     // A restart reads everything again, and the row does not come back by that.
-    let house = house.reopen(0, &Plan::default()).await;
+    let house = house.reopen(SECOND_NS, &Plan::default()).await;
     house.tasks.load().await.unwrap();
     assert_eq!(rows(&house, "out").await, 1);
     // Neither is anything left of the slot when it writes nothing, and all when it does again.
