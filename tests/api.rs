@@ -78,6 +78,10 @@ impl Server {
         self.send(self.request("POST", path).header("Content-Type", "application/json").body(body.to_string())).await
     }
 
+    async fn patch(&self, path: &str, body: Value) -> Answer {
+        self.send(self.request("PATCH", path).header("Content-Type", "application/json").body(body.to_string())).await
+    }
+
     async fn make_bucket(&self, name: &str) -> Answer {
         let org = self.get("/api/v2/orgs").await.json()["orgs"][0]["id"].clone();
         self.post("/api/v2/buckets", json!({ "name": name, "orgID": org, "retentionRules": [] })).await
@@ -159,6 +163,28 @@ async fn buckets_come_and_go() {
     assert_eq!(server.get(&format!("/api/v2/buckets/{id}")).await.status, 404);
     let org = server.get("/api/v2/orgs?org=nobody").await;
     assert_eq!(org.status, 404);
+}
+
+#[tokio::test]
+async fn retention_and_name_of_a_bucket_can_be_changed() {
+    let server = Server::start();
+    let id = server.make_bucket("plant").await.json()["id"].as_str().unwrap().to_string();
+    server.make_bucket("taken").await;
+    let path = format!("/api/v2/buckets/{id}");
+    let change = |body: Value| server.patch(&path, body);
+    let changed = change(json!({ "retentionRules": [{ "type": "expire", "everySeconds": 3600 }] })).await;
+    assert_eq!((changed.status, &changed.json()["retentionRules"][0]["everySeconds"]), (200, &json!(3600)));
+    assert_eq!(server.get(&path).await.json()["retentionRules"][0]["everySeconds"], 3600);
+    // Rows that are older than an hour are no longer taken, nor shown.
+    assert_eq!(server.write("org=fluxmill&bucket=plant", "m v=1 1").await.status, 422);
+    let renamed = change(json!({ "name": "works" })).await;
+    assert_eq!((renamed.status, &renamed.json()["retentionRules"][0]["everySeconds"]), (200, &json!(3600)));
+    assert_eq!(change(json!({ "name": "taken" })).await.status, 422);
+    assert_eq!(change(json!({ "name": "_own" })).await.status, 400);
+    assert_eq!(change(json!({ "retentionRules": [{ "everySeconds": -1 }] })).await.status, 400);
+    let forever = change(json!({ "retentionRules": [] })).await;
+    assert_eq!(forever.json()["retentionRules"][0]["everySeconds"], 0);
+    assert_eq!(server.patch("/api/v2/buckets/0000000000000001", json!({})).await.status, 404);
 }
 
 #[tokio::test]

@@ -296,3 +296,51 @@ fn usage_errors_end_with_status_2() {
         assert_eq!(status(&fluxmill(folder.path(), arguments)), 2, "{arguments:?}");
     }
 }
+
+/// A field whose first write was an integer becomes a float, with the value that was a dead letter; files become one.
+#[test]
+fn a_bucket_is_compacted_retyped_and_rebuilt() {
+    let home = tempfile::tempdir().expect("a directory");
+    let (data_dir, tasks_dir) = (home.path().join("data"), home.path().join("tasks"));
+    std::fs::create_dir(&tasks_dir).expect("a directory");
+    let start = Start { data_dir: &data_dir, tasks_dir: &tasks_dir, config: None, kafka: None };
+    let daemon = Daemon::start(&start);
+    daemon.output(&["bucket", "create", "plant"]);
+    let file = home.path().join("lines");
+    let write = |lines: &str| {
+        std::fs::write(&file, lines).expect("a file");
+        daemon.run(&["write", "-b", "plant", file.to_str().expect("a path")]).status.success()
+    };
+    let values = || -> Vec<String> {
+        let rows = daemon.rows("from(bucket: \"plant\") |> range(start: 0)");
+        rows.iter().map(|row| row["_value"].to_string()).collect()
+    };
+    assert!(write("m v=1i 1\n"));
+    assert!(daemon.output(&["bucket", "compact", "plant"]).contains("1 files became 1"));
+    assert!(!write("m v=2.5 2\n"), "of another type");
+    assert!(write("m v=3i 3\n"));
+    assert!(daemon.output(&["bucket", "compact", "plant"]).contains("2 files became 1, 2 rows"));
+    assert!(daemon.output(&["bucket", "compact", "plant"]).contains("compact already"));
+    let stats = daemon.output(&["bucket", "stats", "plant"]);
+    assert!(stats.contains("BYTES PER POINT"), "{stats}");
+    assert_eq!(values(), ["1", "3"]);
+
+    let wait_for = |expected: &[&str]| {
+        let until = std::time::Instant::now() + std::time::Duration::from_secs(20);
+        while values() != expected {
+            assert!(std::time::Instant::now() < until, "expected {expected:?}, found {:?}", values());
+            std::thread::sleep(std::time::Duration::from_millis(50));
+        }
+    };
+    let unknown = daemon.run(&["bucket", "retype", "plant", "m", "w", "float"]);
+    assert_eq!(status(&unknown), 1);
+    assert!(err(&unknown).contains("has no field \"w\""), "{}", err(&unknown));
+    daemon.output(&["bucket", "retype", "plant", "m", "v", "float"]);
+    wait_for(&["1.0", "2.5", "3.0"]);
+    daemon.output(&["bucket", "rebuild", "plant"]);
+    wait_for(&["1.0", "2.5", "3.0"]);
+    assert!(daemon.stop().success());
+    let daemon = Daemon::start(&start);
+    assert_eq!(daemon.rows("from(bucket: \"plant\") |> range(start: 0)").len(), 3);
+    assert!(daemon.stop().success());
+}
