@@ -18,41 +18,41 @@ vacuum_after = "1s"
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Reached {
     /// Rows that are old enough to be flushed.
-    ByFlush,
+    Flush,
     /// The same with a field that is new.
-    ByNewField,
+    NewField,
     /// `bucket compact`.
-    ByCompact,
+    Compact,
     /// Replaced files that are old enough to go.
-    ByVacuum,
+    Vacuum,
     /// Rows that become older than their bucket keeps.
-    ByRetention,
+    Retention,
 }
 
 const PLACES: [(&str, Reached); 22] = [
-    ("flush.taken", Reached::ByFlush),
+    ("flush.taken", Reached::Flush),
     // The first write of a table's first flush is version 0, later ones begin with the Parquet file.
-    ("put.written:1", Reached::ByFlush),
-    ("put.synced:1", Reached::ByFlush),
-    ("put.linked:1", Reached::ByFlush),
-    ("put.written:2", Reached::ByFlush),
-    ("put.synced:2", Reached::ByFlush),
-    ("put.linked:2", Reached::ByFlush),
-    ("flush.before-put", Reached::ByFlush),
-    ("flush.after-put", Reached::ByFlush),
-    ("flush.committed", Reached::ByFlush),
-    ("flush.done", Reached::ByFlush),
-    ("flush.schema-committed", Reached::ByNewField),
-    ("compact.begin", Reached::ByCompact),
-    ("compact.before-put", Reached::ByCompact),
-    ("compact.after-put", Reached::ByCompact),
-    ("compact.before-commit", Reached::ByCompact),
-    ("exchange.committed", Reached::ByCompact),
-    ("compact.after-commit", Reached::ByCompact),
-    ("vacuum.before-delete", Reached::ByVacuum),
-    ("vacuum.deleted-one", Reached::ByVacuum),
-    ("expire.before-commit", Reached::ByRetention),
-    ("expire.after-commit", Reached::ByRetention),
+    ("put.written:1", Reached::Flush),
+    ("put.synced:1", Reached::Flush),
+    ("put.linked:1", Reached::Flush),
+    ("put.written:2", Reached::Flush),
+    ("put.synced:2", Reached::Flush),
+    ("put.linked:2", Reached::Flush),
+    ("flush.before-put", Reached::Flush),
+    ("flush.after-put", Reached::Flush),
+    ("flush.committed", Reached::Flush),
+    ("flush.done", Reached::Flush),
+    ("flush.schema-committed", Reached::NewField),
+    ("compact.begin", Reached::Compact),
+    ("compact.before-put", Reached::Compact),
+    ("compact.after-put", Reached::Compact),
+    ("compact.before-commit", Reached::Compact),
+    ("exchange.committed", Reached::Compact),
+    ("compact.after-commit", Reached::Compact),
+    ("vacuum.before-delete", Reached::Vacuum),
+    ("vacuum.deleted-one", Reached::Vacuum),
+    ("expire.before-commit", Reached::Retention),
+    ("expire.after-commit", Reached::Retention),
 ];
 
 /// What was written and what of it was acknowledged.
@@ -114,15 +114,15 @@ fn a_kill_at_every_step_loses_nothing() {
     for (place, reached) in PLACES {
         let mut daemon = Daemon::start_failing(&start, Some(place));
         match reached {
-            Reached::ByFlush => ledger.write(&daemon, home.path(), "number"),
-            Reached::ByNewField => ledger.write(&daemon, home.path(), "other"),
-            Reached::ByCompact => {
+            Reached::Flush => ledger.write(&daemon, home.path(), "number"),
+            Reached::NewField => ledger.write(&daemon, home.path(), "other"),
+            Reached::Compact => {
                 // Whether it answers depends on where it falls.
                 let _ = daemon.run(&["bucket", "compact", "kept"]);
             }
             // What was compacted before is due.
-            Reached::ByVacuum => {}
-            Reached::ByRetention => {
+            Reached::Vacuum => {}
+            Reached::Retention => {
                 let file = home.path().join("soon-gone");
                 std::fs::write(&file, "m number=1i\n").expect("a file of lines");
                 let _ = daemon.run(&["write", "-b", "short", file.to_str().expect("a path")]);
@@ -131,7 +131,7 @@ fn a_kill_at_every_step_loses_nothing() {
         assert!(daemon.is_killed_within(Duration::from_secs(30)), "{place} was not reached");
         let daemon = Daemon::start(&start);
         ledger.check(&daemon, place);
-        if matches!(reached, Reached::ByCompact) {
+        if matches!(reached, Reached::Compact) {
             // Something to compact the next time.
             ledger.write(&daemon, home.path(), "number");
         }

@@ -73,6 +73,11 @@ impl Masks {
         Masks { masks: self.masks.iter().filter(concerns).cloned().collect() }
     }
 
+    /// The newest `_seq` below which one of them hides.
+    pub(crate) fn newest_seq(&self) -> Option<i64> {
+        self.masks.iter().map(|mask| mask.seq).max()
+    }
+
     /// Whether there are none.
     pub(crate) fn is_empty(&self) -> bool {
         self.masks.is_empty()

@@ -100,6 +100,10 @@ impl Store {
             tracing::debug!(measurement = %table.measurement, files_before, files_after, "files were compacted");
             report.compacted += files_before;
             report.written += files_after;
+            if files_after >= files_before {
+                // Nothing is won by going on.
+                break;
+            }
         }
         report.vacuumed += table.vacuum_if_due(context, self.options.vacuum_after_ns).await?;
         Ok(())
@@ -145,6 +149,12 @@ impl Store {
     }
 
     pub(super) fn maintenance_context(&self, bucket: &BucketState, now_ns: i64, rest: f64) -> MaintenanceContext {
-        MaintenanceContext { applied: self.positions.all(), now_ns, keep_from_ns: bucket.keep_from_ns(now_ns), rest }
+        MaintenanceContext {
+            applied: self.positions.all(),
+            now_ns,
+            keep_from_ns: bucket.keep_from_ns(now_ns),
+            masks: bucket.masks(),
+            rest,
+        }
     }
 }

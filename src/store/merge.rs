@@ -183,21 +183,30 @@ impl MergedRows {
         self.newest.extend((part.rows.start..part.rows.end).map(|row| RowRef { run: part.run, row }));
     }
 
-    /// Adds the rows of one series for a run or a file.
-    pub(crate) fn add_parts(&mut self, runs: &[Arc<Run>], parts: &mut [Part]) {
-        if stand_apart(runs, parts) {
-            for part in parts.iter() {
-                self.add_straight(runs, part);
-                self.add_seqs(runs, part);
+    /// Adds the rows of one series for a run or a file; of what is deleted (`hidden`, and by rows of deletes among the
+    /// parts) nothing.
+    pub(crate) fn add_parts(&mut self, runs: &[Arc<Run>], parts: &mut [Part], hidden: &[Hidden]) {
+        let is_delete = |part: &Part| runs[part.run as usize].deletes;
+        let add_alone = |merged: &mut Self, part: &Part| {
+            if !is_delete(part) {
+                merged.add_straight(runs, part);
+                merged.add_seqs(runs, part);
             }
+        };
+        if hidden.is_empty() && stand_apart(runs, parts) {
+            parts.iter().for_each(|part| add_alone(self, part));
             return;
         }
         for_each_stretch(runs, parts, |stretch| match stretch {
-            [part] if runs[part.run as usize].unique => {
-                self.add_straight(runs, part);
-                self.add_seqs(runs, part);
+            [part] if runs[part.run as usize].unique && hidden.is_empty() => add_alone(self, part),
+            _ if hidden.is_empty() && !stretch.iter().any(is_delete) => {
+                self.add_versions(runs, &versions_of(runs, stretch));
             }
-            _ => self.add_versions(runs, &versions_of(runs, stretch)),
+            _ => {
+                for point in versions_of(runs, stretch).chunk_by(|left, right| left.time_ns == right.time_ns) {
+                    self.add_versions(runs, shown(runs, point, hidden));
+                }
+            }
         });
     }
 
@@ -443,6 +452,16 @@ impl FieldColumns {
 
 /// Makes one run of several, series in the given order. `types` has the type of every field that a run has a column of.
 pub(crate) fn consolidate(runs: &[Arc<Run>], order: &[SeriesId], types: &[Option<ColumnType>]) -> Result<Run> {
+    consolidate_shown(runs, order, types, &HashMap::new())
+}
+
+/// The same without what is deleted: `hidden` of some series by range, and whatever rows of deletes among the runs name.
+pub(crate) fn consolidate_shown(
+    runs: &[Arc<Run>],
+    order: &[SeriesId],
+    types: &[Option<ColumnType>],
+    hidden: &HashMap<SeriesId, Vec<Hidden>>,
+) -> Result<Run> {
     let mut parts: HashMap<SeriesId, Vec<Part>> = HashMap::with_capacity(order.len());
     for (index, run) in runs.iter().enumerate() {
         for rows in &run.series {
@@ -454,8 +473,10 @@ pub(crate) fn consolidate(runs: &[Arc<Run>], order: &[SeriesId], types: &[Option
     for one in order {
         let Some(parts) = parts.get_mut(one) else { continue };
         let start = merged.len() as u32;
-        merged.add_parts(runs, parts);
-        series.push(SeriesRows { series: *one, start, end: merged.len() as u32 });
+        merged.add_parts(runs, parts, hidden.get(one).map_or(&[], Vec::as_slice));
+        if merged.len() as u32 > start {
+            series.push(SeriesRows { series: *one, start, end: merged.len() as u32 });
+        }
     }
     merged.into_run(runs, series, types)
 }

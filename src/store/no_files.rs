@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use super::apply::SourcePartition;
 use super::columns::FieldId;
+use super::deletes::Masks;
 use super::run::Run;
 use super::series::SeriesId;
 use super::table::{Table, TableView};
@@ -109,6 +110,7 @@ pub(crate) struct MaintenanceContext {
     pub(crate) applied: SourcePositions,
     pub(crate) now_ns: i64,
     pub(crate) keep_from_ns: i64,
+    pub(crate) masks: Arc<Masks>,
     pub(crate) rest: f64,
 }
 

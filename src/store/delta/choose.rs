@@ -17,14 +17,18 @@ const MANY_FILES: usize = 200;
 /// Files below this are of the least class; each class is four times the one before.
 const LEAST_CLASS_BYTES: u64 = 64 << 10;
 
-/// Files beyond this are compacted only where there are [`MANY_FILES`], or where somebody asks for it.
+/// Compaction ends a file when it is about so large.
 pub(crate) const LARGE_BYTES: u64 = 128 << 20;
+
+/// Files from here on are compacted only where there are [`MANY_FILES`], or where somebody asks for it: half of a large
+/// one, so that what compaction has made is not taken again and again.
+const DONE_BYTES: u64 = LARGE_BYTES / 2;
 
 /// The files that are due; none if none are.
 pub(crate) fn due(files: &[Arc<DataFile>]) -> Option<Vec<Arc<DataFile>>> {
     let days = by_day(files);
     for of_day in days.values() {
-        let mut small: Vec<&Arc<DataFile>> = of_day.iter().copied().filter(|file| file.size < LARGE_BYTES).collect();
+        let mut small: Vec<&Arc<DataFile>> = of_day.iter().copied().filter(|file| file.size < DONE_BYTES).collect();
         small.sort_by_key(|file| class(file));
         for of_class in small.chunk_by(|left, right| class(left) == class(right)) {
             let greatest = class(of_class[0]);
@@ -35,17 +39,23 @@ pub(crate) fn due(files: &[Arc<DataFile>]) -> Option<Vec<Arc<DataFile>>> {
         }
     }
     if files.len() > MANY_FILES {
-        let fullest = days.into_values().max_by_key(Vec::len)?;
-        return (fullest.len() > 1).then(|| fullest.into_iter().map(Arc::clone).collect());
+        let fullest = days.into_values().filter(|of_day| becomes_less(of_day)).max_by_key(Vec::len)?;
+        return Some(fullest.into_iter().map(Arc::clone).collect());
     }
     None
 }
 
-/// All files of each day that is not one sorted group yet.
-pub(crate) fn whole_days(files: &[Arc<DataFile>]) -> Vec<Vec<Arc<DataFile>>> {
+/// Whether the files are surely less when they are compacted.
+fn becomes_less(files: &[&Arc<DataFile>]) -> bool {
+    let bytes: u64 = files.iter().map(|file| file.size).sum();
+    files.len() as u64 > 2 * (1 + bytes / (DONE_BYTES / 2))
+}
+
+/// All files of each day that is not one sorted group yet, or of which a file has rows that are deleted.
+pub(crate) fn whole_days(files: &[Arc<DataFile>], has_deleted: impl Fn(&DataFile) -> bool) -> Vec<Vec<Arc<DataFile>>> {
     let unsorted = |of_day: &Vec<&Arc<DataFile>>| {
-        of_day.iter().any(|file| !file.is_compacted())
-            || of_day.iter().filter(|file| file.size < LARGE_BYTES).count() > 1
+        of_day.iter().any(|file| !(file.is_compacted() || file.deletes) || has_deleted(file))
+            || of_day.iter().filter(|file| file.size < DONE_BYTES).count() > 1
     };
     let days = by_day(files).into_values().filter(unsorted);
     days.map(|of_day| of_day.into_iter().map(Arc::clone).collect()).collect()
@@ -79,12 +89,12 @@ fn class(file: &DataFile) -> u32 {
     (file.size / LEAST_CLASS_BYTES).checked_ilog(4).map_or(0, |class| class + 1)
 }
 
-fn by_day(files: &[Arc<DataFile>]) -> BTreeMap<&str, Vec<&Arc<DataFile>>> {
-    let mut days: BTreeMap<&str, Vec<&Arc<DataFile>>> = BTreeMap::new();
-    // A file without a day was put there by others: it is read, and left as it is. So are deletes: what they hide may still
-    // come from another partition.
-    for file in files.iter().filter(|file| !file.day().is_empty() && !file.deletes) {
-        days.entry(file.day()).or_default().push(file);
+/// Files by day; deletes are a group of their own.
+fn by_day(files: &[Arc<DataFile>]) -> BTreeMap<(&str, bool), Vec<&Arc<DataFile>>> {
+    let mut days: BTreeMap<(&str, bool), Vec<&Arc<DataFile>>> = BTreeMap::new();
+    // A file without a day was put there by others: it is read, and left as it is.
+    for file in files.iter().filter(|file| !file.day().is_empty()) {
+        days.entry((file.day(), file.deletes)).or_default().push(file);
     }
     days
 }
@@ -138,13 +148,25 @@ mod tests {
     }
 
     #[test]
+    fn many_files_become_less_and_large_ones_are_not_taken_again() {
+        let day = |number: i64| format!("{:04}-01-01", number + 1_000);
+        let of = |number: i64, size: u64| {
+            file(&day(number), &format!("compact-{size}"), size, (number, number), (number * 9_000, number * 9_000))
+        };
+        let mut files: Vec<_> = (0..150).flat_map(|number| [of(number, 1_000), of(number, 90 << 20)]).collect();
+        assert!(due(&files).is_none(), "two of a day, one of them large");
+        files.extend([of(7, 2_000), of(7, 3_000), of(7, 4_000), of(7, 5_000), of(7, 6_000), of(7, 7_000)]);
+        assert_eq!(due(&files).unwrap().len(), 8);
+    }
+
+    #[test]
     fn a_day_of_one_sorted_file_is_whole() {
         let files = [
             file("2026-11-01", "compact-a", 1_000, (0, 1), (0, 1)),
             file("2026-11-02", "in-order-b", 1_000, (2, 2), (2, 2)),
         ];
         assert_eq!(
-            whole_days(&files).iter().map(|day| names(day)).collect::<Vec<_>>(),
+            whole_days(&files, |_| false).iter().map(|day| names(day)).collect::<Vec<_>>(),
             [["day=2026-11-02/in-order-b.parquet"]]
         );
     }

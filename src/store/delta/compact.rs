@@ -23,7 +23,8 @@ use super::writer::{FileBuilder, FileRows, SortedRows};
 use crate::error::Result;
 use crate::failpoint::failpoint;
 use crate::store::columns::{Columns, FieldId};
-use crate::store::merge::{consolidate, consolidate_deletes};
+use crate::store::deletes::{Hidden, Masks};
+use crate::store::merge::{consolidate_deletes, consolidate_shown};
 use crate::store::run::Run;
 use crate::store::series::{SeriesId, Tags};
 use crate::store::table::Table;
@@ -59,7 +60,8 @@ impl Table {
         self.rewrite_types(context).await?;
         let mut maintainer = self.files.maintainer.lock().await;
         let mut all = TableMaintenance::default();
-        for inputs in choose::whole_days(&self.file_list().files) {
+        let list = self.file_list();
+        for inputs in choose::whole_days(&list.files, |file| self.may_have_deleted(&list, file, context)) {
             let list = self.file_list();
             let done = self.compact(&mut maintainer, &list, inputs, context).await?;
             all.files_before += done.files_before;
@@ -86,13 +88,24 @@ impl Table {
         let (adds, added) = self.rewrite(list, &inputs, &columns, list.schema.clone(), context).await?;
         let rows = added.iter().map(|file| file.rows as usize).sum();
         let done = TableMaintenance { files_before: inputs.len(), files_after: added.len(), rows };
-        // Rows that are gone because they are too old were not visible any more: no reader sees another table.
+        // Our own reads show the same rows as before; those of others lose what is deleted or too old.
+        let changes_rows =
+            inputs.iter().any(|file| file.times.0 < context.keep_from_ns || self.may_have_deleted(list, file, context));
         let operation = DeltaOperation::Optimize { predicate: None, target_size: choose::LARGE_BYTES as i64 };
-        let exchange = Exchange { adds, added, ..Exchange::new(inputs, operation) };
+        let exchange = Exchange { adds, added, changes_rows, ..Exchange::new(inputs, operation) };
         failpoint("compact.before-commit");
         let committed = self.exchange(maintainer, exchange, context).await?;
         failpoint("compact.after-commit");
         Ok(if committed { done } else { TableMaintenance::default() })
+    }
+
+    /// Whether rows of a file may be deleted.
+    fn may_have_deleted(&self, list: &FileList, file: &DataFile, context: &MaintenanceContext) -> bool {
+        let bounds = Bounds { start_ns: file.times.0, stop_ns: file.times.1.saturating_add(1) };
+        let by_range = context.masks.within(&self.measurement, bounds).newest_seq();
+        let by_name =
+            list.files.iter().filter(|other| other.deletes && other.may_hold(bounds.start_ns, bounds.stop_ns));
+        !file.deletes && by_name.map(|other| other.seqs.1).chain(by_range).any(|seq| seq >= file.seqs.0)
     }
 
     /// Writes the rows of files of one day as new files of a schema that has the types of `columns`; nothing names them yet.
@@ -105,17 +118,24 @@ impl Table {
         context: &MaintenanceContext,
     ) -> Result<(Vec<Add>, Vec<Arc<DataFile>>)> {
         self.load_series(inputs, &list.schema).await?;
+        // Rows of deletes are of the day of what they hide. They stay: older rows may still come from another partition.
+        let of_day = |file: &&Arc<DataFile>| file.deletes && !inputs[0].deletes && file.day() == inputs[0].day();
+        let deletes: Vec<Arc<DataFile>> = list.files.iter().filter(of_day).cloned().collect();
+        self.load_series(&deletes, &list.schema).await?;
+        let masks = context.masks.within(&self.measurement, ALWAYS);
         let stretches = self.stretches(inputs, &schema);
         let now_ms = context.now_ns / 1_000_000;
         let mut day = Day { schema, name: inputs[0].day().to_string(), deletes: inputs[0].deletes, now_ms, open: None };
         let (mut adds, mut added) = (Vec::new(), Vec::new());
         for stretch in stretches {
             let began = Instant::now();
-            let runs = self.read_stretch(inputs, &list.schema, columns, &stretch).await?;
+            let mut runs = self.read_stretch(inputs, &list.schema, columns, &stretch).await?;
+            runs.extend(self.read_stretch(&deletes, &list.schema, columns, &stretch).await?);
+            let hidden = self.hidden(&masks, &stretch);
             let (shared, keep_from_ns) = (Arc::clone(columns), context.keep_from_ns);
             let full;
             (day, full) = blocking(move || {
-                let rows = sort_stretch(&runs, stretch.series, shared)?;
+                let rows = sort_stretch(&runs, stretch.series, shared, &hidden)?;
                 let full = day.push(&rows, keep_from_ns)?;
                 Ok((day, full))
             })
@@ -136,6 +156,18 @@ impl Table {
             failpoint("compact.after-put");
         }
         Ok((adds, added))
+    }
+
+    /// What is deleted by range of the series of a stretch.
+    fn hidden(&self, masks: &Masks, stretch: &Stretch) -> HashMap<SeriesId, Vec<Hidden>> {
+        if masks.is_empty() {
+            return HashMap::new();
+        }
+        let of = |(series, tags): &(SeriesId, Box<Tags>)| {
+            let tag = |key: &str| tags.iter().find(|(own, _)| &**own == key).map(|(_, value)| &**value);
+            (*series, masks.of_series(&self.measurement, tag))
+        };
+        stretch.series.iter().map(of).filter(|(_, hidden)| !hidden.is_empty()).collect()
     }
 
     /// The series of files in their order, cut where a stretch has enough rows.
@@ -187,7 +219,12 @@ struct Stretch {
 }
 
 /// Merges runs, series in the given order.
-fn sort_stretch(runs: &[Arc<Run>], series: Vec<(SeriesId, Box<Tags>)>, columns: Arc<Columns>) -> Result<SortedRows> {
+fn sort_stretch(
+    runs: &[Arc<Run>],
+    series: Vec<(SeriesId, Box<Tags>)>,
+    columns: Arc<Columns>,
+    hidden: &HashMap<SeriesId, Vec<Hidden>>,
+) -> Result<SortedRows> {
     let types: Vec<Option<ColumnType>> = columns
         .fields()
         .iter()
@@ -197,10 +234,16 @@ fn sort_stretch(runs: &[Arc<Run>], series: Vec<(SeriesId, Box<Tags>)>, columns: 
     let order: Vec<SeriesId> = series.iter().map(|one| one.0).collect();
     let run = match runs.iter().all(|run| run.deletes) {
         true => consolidate_deletes(runs, &order),
-        false => consolidate(runs, &order, &types)?,
+        false => consolidate_shown(runs, &order, &types, hidden)?,
     };
-    // Every series of the stretch has rows, so the run has them all, in this order.
-    let tags = series.into_iter().map(|(_, tags)| tags).collect();
+    // The run has its series in this order, but for those of which nothing is left.
+    let mut left = run.series.iter().peekable();
+    let mut tags = Vec::with_capacity(run.series.len());
+    for (id, own) in series {
+        if left.next_if(|rows| rows.series == id).is_some() {
+            tags.push(own);
+        }
+    }
     Ok(SortedRows { run, tags, columns })
 }
 

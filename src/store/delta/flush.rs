@@ -107,7 +107,13 @@ impl Table {
     /// Errors: `Unavailable` when the disk refuses (the rows stay in memory, and a later flush writes them), `Conflict` when
     /// another process writes the same rows.
     pub(crate) async fn flush_to_files(&self, applied: &SourcePositions, now_ns: i64) -> Result<TableFlush> {
-        let context = MaintenanceContext { applied: applied.clone(), now_ns, keep_from_ns: i64::MIN, rest: 0.0 };
+        let context = MaintenanceContext {
+            applied: applied.clone(),
+            now_ns,
+            keep_from_ns: i64::MIN,
+            masks: Arc::default(),
+            rest: 0.0,
+        };
         self.rewrite_types(&context).await?;
         let mut writer = self.files.writer.lock().await;
         if self.load().rows == 0 {

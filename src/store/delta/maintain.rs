@@ -16,6 +16,7 @@ use super::names::DAY;
 use super::schema::TableSchema;
 use crate::error::{Error, Result};
 use crate::failpoint::failpoint;
+use crate::store::deletes::Masks;
 use crate::store::table::Table;
 
 /// What is remembered from one maintenance of a table to the next.
@@ -47,6 +48,8 @@ pub(crate) struct MaintenanceContext {
     pub(crate) now_ns: i64,
     /// Rows before this time are no longer kept.
     pub(crate) keep_from_ns: i64,
+    /// What of the bucket is deleted by range.
+    pub(crate) masks: Arc<Masks>,
     /// Of each second that it works, how many it rests: its share of a processor.
     pub(crate) rest: f64,
 }

@@ -79,7 +79,8 @@ impl Bench {
 
     fn context(&self) -> MaintenanceContext {
         let applied = self.store().positions.all();
-        MaintenanceContext { applied, now_ns: self.clock.now_ns(), keep_from_ns: i64::MIN, rest: 0.0 }
+        let masks = self.store().bucket_state(&self.bucket).unwrap().masks();
+        MaintenanceContext { applied, now_ns: self.clock.now_ns(), keep_from_ns: i64::MIN, masks, rest: 0.0 }
     }
 
     /// Compacts those files of one day that a number says.
@@ -877,6 +878,43 @@ async fn last_rows_are_remembered() {
     assert_eq!(values(&bench.read(always(), &last).await), [0, 2, 1].map(Cell::Int));
     bench.apply(&source, &[point(4, "a", "x", 9)]);
     assert_eq!(values(&bench.read(always(), &last).await), [4, 2, 1].map(Cell::Int));
+}
+
+/// Compaction leaves out what is deleted by range and by name. The deletes stay: older rows may still come.
+#[tokio::test(flavor = "multi_thread")]
+async fn compaction_leaves_out_what_is_deleted() {
+    use crate::point::delete::{Deleted, PointSet, RangeDelete, SeriesName};
+    let mut bench = Bench::new().await;
+    let source = partition("b", 0);
+    let point = |offset: u64, seq: i64, host: &str, time: i64| {
+        row(offset, START + seq, "m", &[("host", host)], &[("x", Int(seq))], START + time)
+    };
+    bench.apply(&source, &(0..6).map(|i| point(i, i as i64, "a", i as i64)).collect::<Vec<_>>());
+    bench.apply(&source, &[point(6, 6, "b", 0)]);
+    bench.store().compact_bucket(&bench.bucket).await.unwrap();
+    let by_range = Deleted::Range(RangeDelete { start_ns: START, stop_ns: START + 2, predicate: Vec::new() });
+    let series = SeriesName { measurement: "m".into(), tags: [("host".into(), "a".into())].into() };
+    let by_name = Deleted::Points(vec![PointSet { series: vec![series], times: vec![START + 4] }]);
+    for (offset, what) in [(7, &by_range), (8, &by_name)] {
+        let delete = super::super::SeqDelete { offset, seq: START + 10, what };
+        bench.store().delete(&bench.bucket, &source, delete).unwrap();
+        bench.store().advance(&source, offset + 1);
+    }
+    let expected = [2, 3, 5].map(Cell::Int);
+    assert_eq!(values(&bench.read(always(), &[]).await), expected);
+    let report = bench.store().compact_bucket(&bench.bucket).await.unwrap();
+    assert_eq!((report.files_before, report.rows), (1, 3));
+    assert_eq!(bench.store().bucket_stats(&bench.bucket).await.unwrap().points, 3);
+    bench.reopen().await;
+    assert_eq!(values(&bench.read(always(), &[]).await), expected);
+    // Older than the deletes, and later than the compaction.
+    let other = partition("b", 1);
+    bench.apply(&other, &[point(0, 8, "a", 1), point(1, 9, "a", 4), point(2, 11, "a", 4)]);
+    let expected = [2, 3, 11, 5].map(Cell::Int);
+    assert_eq!(values(&bench.read(always(), &[]).await), expected);
+    bench.store().compact_bucket(&bench.bucket).await.unwrap();
+    assert_eq!(values(&bench.read(always(), &[]).await), expected);
+    assert_eq!(bench.store().bucket_stats(&bench.bucket).await.unwrap().points, 4);
 }
 
 /// A run reads what stood there at its first look, in every later read of it.
