@@ -13,6 +13,7 @@ use parking_lot::RwLock;
 
 use super::store_world::with_near;
 use crate::error::{Error, Result};
+use crate::flux::host::BucketInfo;
 use crate::plan::World;
 use crate::point::{FieldValue, Point};
 use crate::table::chunk::MAX_CHUNK_ROWS;
@@ -109,6 +110,14 @@ impl World for MemoryWorld {
         };
         let explain = format!("points in memory: {}", bucket.points.len());
         Ok(Taken { count: 0, scan: Scan { partitions: vec![Box::new(Chunks(chunks))], props, explain } })
+    }
+
+    fn buckets(&self) -> Vec<BucketInfo> {
+        let buckets = self.buckets.read();
+        let info = |own: &MemoryBucket| BucketInfo { id: own.id.clone(), name: own.name.clone(), retention_ns: None };
+        let mut buckets: Vec<BucketInfo> = buckets.iter().map(info).collect();
+        buckets.sort_by(|left, right| left.name.cmp(&right.name));
+        buckets
     }
 
     fn secret(&self, name: &str) -> Option<String> {

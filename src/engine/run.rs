@@ -211,6 +211,10 @@ impl host::World for ScriptWorld {
         self.world.bucket_id(name_or_id)
     }
 
+    fn buckets(&self) -> Vec<host::BucketInfo> {
+        self.world.buckets()
+    }
+
     fn secret(&self, name: &str) -> Option<String> {
         self.world.secret(name)
     }

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use crate::clock::Clock;
 use crate::diagnostic::nearest;
 use crate::error::{Error, ErrorKind, Result};
+use crate::flux::host::BucketInfo;
 use crate::name::Name;
 use crate::plan::World;
 use crate::store::{Snapshot, Store};
@@ -50,6 +51,11 @@ impl World for StoreWorld {
 
     fn for_run(&self) -> Option<Arc<dyn World>> {
         Some(Arc::new(StoreWorld { snapshot: Some(Arc::default()), ..self.clone() }))
+    }
+
+    fn buckets(&self) -> Vec<BucketInfo> {
+        let buckets = self.store.buckets().into_iter();
+        buckets.map(|own| BucketInfo { id: own.id, name: own.name, retention_ns: own.retention_ns }).collect()
     }
 
     fn secret(&self, _name: &str) -> Option<String> {

@@ -182,8 +182,17 @@ struct Layout {
     time: Place,
     /// Sorted by key.
     tags: Vec<(Name, Place)>,
-    /// `_field` and `_value`; `None` if a `fieldFn` makes the fields.
-    narrow: Option<(Place, Place)>,
+    fields: Fields,
+}
+
+/// Where the fields of a row come from.
+enum Fields {
+    /// `_field` and `_value`.
+    Narrow(Place, Place),
+    /// A column each.
+    Wide(Vec<(Name, Place)>),
+    /// A `fieldFn` makes them.
+    Function,
 }
 
 impl Layout {
@@ -197,9 +206,16 @@ impl Layout {
                 .with_hint(format!("to() takes the points' time from column {:?}", &*spec.time_column))
         })?;
         expect_type(time, ColumnType::Time)?;
-        let narrow = if spec.field_fn.is_none() { Some(narrow_fields(shape)?) } else { None };
-        let tags = tag_columns(spec, shape)?;
-        Ok(Layout { shape: Arc::clone(shape), measurement: measurement.place, time: time.place, tags, narrow })
+        let (tags, fields) = if spec.wide {
+            let (tags, fields) = wide_columns(spec, shape)?;
+            (tags, Fields::Wide(fields))
+        } else if spec.field_fn.is_some() {
+            (tag_columns(spec, shape)?, Fields::Function)
+        } else {
+            let (field, value) = narrow_fields(shape)?;
+            (tag_columns(spec, shape)?, Fields::Narrow(field, value))
+        };
+        Ok(Layout { shape: Arc::clone(shape), measurement: measurement.place, time: time.place, tags, fields })
     }
 
     /// The point of a row; `None` if the row makes none.
@@ -215,16 +231,20 @@ impl Layout {
             skipped.measurement += 1;
             return Ok(None);
         };
-        let fields = match (self.narrow, field_fn) {
-            (Some((field, value)), _) => match cells.string(field) {
-                Some(field) => narrow_field(cells, field, value, names)?,
+        let fields = match (&self.fields, field_fn) {
+            (Fields::Narrow(field, value), _) => match cells.string(*field) {
+                Some(field) => narrow_field(cells, field, *value, names)?,
                 None => {
                     skipped.field += 1;
                     return Ok(None);
                 }
             },
-            (None, Some(field_fn)) => field_fn.fields(cells.chunk, cells.segment, cells.row)?,
-            (None, None) => return Err(Error::internal("to without fields")),
+            (Fields::Wide(columns), _) => {
+                let field = |(name, place): &(Name, Place)| Some((name.clone(), field_value(cells.cell(*place))?));
+                columns.iter().filter_map(field).collect()
+            }
+            (Fields::Function, Some(field_fn)) => field_fn.fields(cells.chunk, cells.segment, cells.row)?,
+            (Fields::Function, None) => return Err(Error::internal("to without fields")),
         };
         if fields.is_empty() {
             return Ok(None);
@@ -276,6 +296,45 @@ fn narrow_fields(shape: &Shape) -> Result<(Place, Place)> {
     let field = column("_field")?;
     expect_type(field, ColumnType::String)?;
     Ok((field.place, column("_value")?.place))
+}
+
+/// The tags and fields of pivoted rows (flux-semantics 5.4): the columns of the key, sorted, and all others.
+fn wide_columns(spec: &ToSpec, shape: &Shape) -> Result<(Vec<(Name, Place)>, Vec<(Name, Place)>)> {
+    let measurement = &spec.measurement_column;
+    if !shape.is_key(measurement) {
+        return Err(Error::failed_precondition(format!("required column {:?} not in group key", &**measurement))
+            .with_hint(
+                "wideTo takes tags and measurement from the group key: group(columns: [\"_measurement\", ...])",
+            ));
+    }
+    let (mut tags, mut fields) = (Vec::new(), Vec::new());
+    for column in &shape.columns {
+        let bound = matches!(&*column.name, "_start" | "_stop");
+        if bound || column.name == *measurement || column.name == spec.time_column {
+            continue;
+        }
+        if matches!(column.place, Place::Row(_)) {
+            fields.push((column.name.clone(), column.place));
+            continue;
+        }
+        if &*column.name == "_field" {
+            return Err(Error::failed_precondition(
+                "found column \"_field\" in the group key; wideTo() expects pivoted data",
+            )
+            .with_hint("pivot first, as schema.fieldsAsCols() does it, or write with to()"));
+        }
+        if column.column_type != ColumnType::String {
+            return Err(Error::failed_precondition(format!(
+                "group key column {:?} has type {}; type string is required",
+                &*column.name,
+                column.column_type.flux_name()
+            ))
+            .with_hint("the key's columns become tags: group by others, or convert the column to a string"));
+        }
+        tags.push((column.name.clone(), column.place));
+    }
+    tags.sort_by(|left, right| left.0.cmp(&right.0));
+    Ok((tags, fields))
 }
 
 /// The columns that become tags, sorted by key. Group key membership does not matter.

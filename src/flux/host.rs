@@ -41,6 +41,17 @@ pub trait RowHosts: fmt::Debug + Send + Sync {
     fn host(&self) -> Box<dyn Host + Send>;
 }
 
+/// A bucket as `buckets()` lists it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BucketInfo {
+    /// Its id.
+    pub id: Name,
+    /// Its name.
+    pub name: Name,
+    /// Rows older than this are gone; `None` keeps them for ever.
+    pub retention_ns: Option<i64>,
+}
+
 /// What lies outside of the language.
 pub trait World: Send + Sync {
     /// Runs a stream now and returns its tables (`tableFind`, `findRecord`, `findColumn`). Blocks: the evaluator runs on
@@ -49,6 +60,11 @@ pub trait World: Send + Sync {
 
     /// The id of a bucket by name or id; NotFound `could not find bucket "b"`.
     fn bucket_id(&self, name_or_id: &str) -> Result<Name>;
+
+    /// All buckets, by name. Worlds without buckets have none.
+    fn buckets(&self) -> Vec<BucketInfo> {
+        Vec::new()
+    }
 
     /// A secret; `None` if there is none of that name.
     fn secret(&self, name: &str) -> Option<String>;

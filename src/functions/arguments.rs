@@ -211,6 +211,24 @@ pub fn value(node: Arc<Node>) -> Value {
     Value::Stream(node)
 }
 
+/// A new node that runs an operator over one stream: for functions that are several operators.
+pub fn transform_node(transform: impl Transform + 'static, tables: Arc<Node>, call: &Call<'_>) -> Arc<Node> {
+    Arc::new(Node { kind: NodeKind::Transform(Arc::new(transform)), inputs: vec![tables], span: call.span })
+}
+
+/// The argument `columns`, or `_value` alone.
+pub fn columns_or_value(call: &Call<'_>) -> Result<Vec<Name>> {
+    Ok(call.optional_strings("columns")?.unwrap_or_else(|| vec!["_value".into()]))
+}
+
+/// A unit of time in nanoseconds, a month as its mean length; a second if it is not given.
+pub fn unit_ns(call: &Call<'_>, name: &str) -> Result<i64> {
+    if call.optional(name).is_none() {
+        return Ok(1_000_000_000);
+    }
+    Ok(call.duration(name)?.flat_nanoseconds())
+}
+
 /// Whether an argument is null: most functions of single values give null for null.
 pub fn is_null(call: &Call<'_>, name: &str) -> bool {
     matches!(call.optional(name), Some(Value::Null))

@@ -18,6 +18,7 @@ pub mod csv;
 pub mod date;
 pub mod experimental;
 pub mod influxdb;
+pub mod join;
 pub mod location;
 mod not_yet;
 pub mod reference;
@@ -41,6 +42,7 @@ pub fn library() -> &'static Arc<Library> {
             array::package(),
             csv::package(),
             date::package(),
+            join::package(),
             system::package(),
             timezone::package(),
             types::package(),

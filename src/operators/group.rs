@@ -18,6 +18,8 @@ pub enum GroupMode {
     By,
     /// The key has all columns but those listed.
     Except,
+    /// The key has the columns that it had and those that are listed, as far as a table has them.
+    Extend,
 }
 
 impl GroupMode {
@@ -44,14 +46,15 @@ pub struct Group {
 }
 
 impl Group {
-    fn in_key(&self, name: &Name) -> bool {
-        self.columns.contains(name) == (self.mode == GroupMode::By)
-    }
-
     fn targets(&self, shape: &Shape) -> Vec<Target> {
         let mut targets = Target::of_shape(shape);
         for target in &mut targets {
-            target.in_key = self.in_key(&target.name);
+            let listed = self.columns.contains(&target.name);
+            target.in_key = match self.mode {
+                GroupMode::By => listed,
+                GroupMode::Except => !listed,
+                GroupMode::Extend => target.in_key || listed,
+            };
         }
         targets
     }
@@ -85,7 +88,11 @@ impl Transform for Group {
 
     fn explain(&self) -> String {
         let columns: Vec<String> = self.columns.iter().map(|name| format!("{name:?}")).collect();
-        let mode = if self.mode == GroupMode::Except { "mode: \"except\", " } else { "" };
+        let mode = match self.mode {
+            GroupMode::By => "",
+            GroupMode::Except => "mode: \"except\", ",
+            GroupMode::Extend => "mode: \"extend\", ",
+        };
         format!("{mode}columns: [{}]", columns.join(", "))
     }
 }
@@ -153,6 +160,13 @@ mod tests {
         let input = "host:string* cpu:int* _value:int\na 0 1\n\na 1 2\n";
         expect(&except(&["_value"]), input, input);
         expect(&except(&["_value", "cpu"]), input, "host:string* cpu:int _value:int\na 0 1\na 1 2\n");
+    }
+
+    #[test]
+    fn extend_adds_to_the_key() {
+        let extend = Group { mode: GroupMode::Extend, ..by(&["k", "absent", "h"]) };
+        let input = "h:string* k:string v:int\na y 1\na x 2\na y 3\n\nb x 4\n";
+        expect(&extend, input, "h:string* k:string* v:int\na x 2\n\na y 1\na y 3\n\nb x 4\n");
     }
 
     #[test]

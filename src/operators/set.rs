@@ -1,27 +1,30 @@
-//! `set`: a column becomes one string for all rows (flux-semantics 6.6).
+//! `set`: a column becomes one value for all rows (flux-semantics 6.6); a string in `set` of the prelude, any column value
+//! in that of `experimental`.
 //!
 //! A column that is in the key changes the key, and tables that then share one merge; a new column is appended and is not
 //! part of the key.
 
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, StringViewArray, UInt32Array};
+use arrow::array::{ArrayRef, UInt32Array};
 use arrow::compute::take;
 
 use super::rekey::{self, Applied, Rekeyed, RekeyedShapes, Rekeys};
+use super::row_program::cell_of;
 use super::{Operator, Transform};
 use crate::error::Result;
+use crate::flux::Value;
 use crate::table::merge::{Duplicates, Target};
 use crate::table::scan::{StreamProps, TableOrder};
-use crate::table::{Chunk, ColumnType, KeyBlock, Name, Place, Shape};
+use crate::table::{Cell, Chunk, ColumnBuilder, ColumnType, KeyBlock, Name, Place, Shape};
 
 /// `set(key, value)`.
 #[derive(Clone, Debug)]
 pub struct Set {
     /// The column's name.
     pub key: Name,
-    /// Its value.
-    pub value: Arc<str>,
+    /// Its value: one that a column can hold.
+    pub value: Value,
 }
 
 impl Transform for Set {
@@ -39,7 +42,10 @@ impl Transform for Set {
     }
 
     fn explain(&self) -> String {
-        format!("key: {:?}, value: {:?}", self.key, self.value)
+        match &self.value {
+            Value::String(text) => format!("key: {:?}, value: {text:?}", self.key),
+            other => format!("key: {:?}, value: {other:?}", self.key),
+        }
     }
 }
 
@@ -51,16 +57,21 @@ struct Setting {
 }
 
 impl Set {
+    fn column_type(&self) -> ColumnType {
+        cell_of(&self.value).and_then(|cell| cell.column_type()).unwrap_or(ColumnType::String)
+    }
+
     fn rekeyed(&self, shape: &Shape) -> Rekeyed {
         let mut targets = Target::of_shape(shape);
+        let column_type = self.column_type();
         let Some(target) = targets.iter_mut().find(|target| target.name == self.key) else {
             let from = Place::Row(shape.row_columns().count() as u32);
             let name = self.key.clone();
-            targets.push(Target { name, column_type: ColumnType::String, in_key: false, from });
+            targets.push(Target { name, column_type, in_key: false, from });
             return Rekeyed { targets, keeps_keys: true };
         };
         // A column of another type is replaced (the reference breaks down).
-        target.column_type = ColumnType::String;
+        target.column_type = column_type;
         // Tables that have the column in the key are apart from those that do not, before as after.
         let keeps_keys = !target.in_key;
         Rekeyed { targets, keeps_keys }
@@ -97,10 +108,12 @@ impl Rekeys for Setting {
     }
 }
 
-/// A column that has one text in all rows, which it holds once.
-fn repeated(text: &str, len: usize) -> Result<ArrayRef> {
-    let one = StringViewArray::from_iter_values([text]);
-    Ok(take(&one, &UInt32Array::from_value(0, len), None)?)
+/// A column that has one value in all rows; a text it holds once.
+fn repeated(value: &Value, len: usize) -> Result<ArrayRef> {
+    let cell = cell_of(value).unwrap_or(Cell::Null);
+    let mut one = ColumnBuilder::new(cell.column_type().unwrap_or(ColumnType::String));
+    one.push(cell)?;
+    Ok(take(&one.finish(), &UInt32Array::from_value(0, len), None)?)
 }
 
 #[cfg(test)]
@@ -109,7 +122,7 @@ mod tests {
     use super::*;
 
     fn set(key: &str, value: &str) -> Set {
-        Set { key: key.into(), value: value.into() }
+        Set { key: key.into(), value: Value::string(value) }
     }
 
     /// flux-semantics 16.5.
@@ -138,6 +151,14 @@ mod tests {
         expect(&set("v", long), input, &format!("v:string host:string*\n{long} a\n{long} a\n"));
         expect(&set("v", "s"), "v:int\n1\n-\n", "v:string\ns\ns\n");
         expect(&set("v", ""), "", "");
+    }
+
+    #[test]
+    fn values_of_other_types() {
+        let one = Set { key: "v".into(), value: Value::Float(1.5) };
+        expect(&one, "h:string* v:int\na 1\na -\n", "h:string* v:float\na 1.5\na 1.5\n");
+        let time = Set { key: "h".into(), value: Value::Time(0) };
+        expect(&time, "h:string* v:int\na 1\n\nb 2\n", "h:time* v:int\nT0 1\nT0 2\n");
     }
 
     #[test]

@@ -152,7 +152,7 @@ fn fixed<'a>(array: &dyn Array, desc: bool, rank: impl Fn(usize) -> u64) -> Sort
 }
 
 /// A number with the order of floats: zeros of either sign are equal, NaN comes after everything else.
-fn float_rank(value: f64) -> u64 {
+pub(super) fn float_rank(value: f64) -> u64 {
     if value.is_nan() {
         return u64::MAX;
     }

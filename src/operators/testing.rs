@@ -81,6 +81,34 @@ fn shown(out: &Result<Out>) -> String {
     }
 }
 
+/// The answer of an operator of two inputs, as text: the same whichever input ends first and however they are cut.
+pub fn run_pair(transform: &dyn Transform, left: &str, right: &str) -> Result<String> {
+    let props = [props(Parts::Clustered), props(Parts::Clustered)];
+    let run = |order: [usize; 2], inputs: [Vec<Chunk>; 2]| {
+        let mut operator = transform.operator(&props)?;
+        let mut out = Out::default();
+        for port in order {
+            for chunk in &inputs[port] {
+                operator.push(port, chunk.clone(), &mut out)?;
+            }
+            operator.finish(port, &mut out)?;
+        }
+        check_stream(&out.chunks, transform.gives(&props).parts).unwrap();
+        Ok(show(&out.chunks))
+    };
+    let text = |answer: &Result<String>| match answer {
+        Ok(text) => text.clone(),
+        Err(error) => format!("error: {error}"),
+    };
+    let whole = run([0, 1], [tables(left), tables(right)]);
+    for seed in 0..20 {
+        let random = &mut StdRng::seed_from_u64(seed);
+        let inputs = [scatter(&tables(left), random), recut(&tables(right), random)];
+        assert_eq!(text(&run([1, 0], inputs)), text(&whole), "seed {seed}");
+    }
+    whole
+}
+
 /// Expects an operator to make `expected` of `input`.
 pub fn expect(transform: &dyn Transform, input: &str, expected: &str) {
     let out = answer(transform, props(Parts::Clustered), input).unwrap();

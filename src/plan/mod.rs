@@ -68,6 +68,8 @@ pub struct ToSpec {
     pub tag_columns: Option<Vec<Name>>,
     /// `fieldFn`, if given.
     pub field_fn: Option<RowFunction>,
+    /// The rows are pivoted (`wideTo`): the key's columns are tags, all others fields.
+    pub wide: bool,
 }
 
 impl Stream for Node {

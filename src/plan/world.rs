@@ -6,6 +6,7 @@
 use std::sync::Arc;
 
 use crate::error::Result;
+use crate::flux::host::BucketInfo;
 use crate::table::Name;
 use crate::table::scan::{PushOp, SourceRef, Taken};
 
@@ -22,6 +23,11 @@ pub trait World: Send + Sync {
     /// The world for one run: what it reads stands still from the first read on. `None` where it always does.
     fn for_run(&self) -> Option<Arc<dyn World>> {
         None
+    }
+
+    /// All buckets, by name. Worlds without buckets have none.
+    fn buckets(&self) -> Vec<BucketInfo> {
+        Vec::new()
     }
 
     /// A secret; `None` if there is none of that name.

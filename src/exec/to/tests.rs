@@ -14,6 +14,7 @@ fn spec() -> ToSpec {
         measurement_column: "_measurement".into(),
         tag_columns: None,
         field_fn: None,
+        wide: false,
     }
 }
 
@@ -245,4 +246,27 @@ fn without_staging_rows_pass_and_no_point_is_made() {
     operator.push(0, tables(input).remove(0), &mut out).unwrap();
     assert_eq!(show(&out.chunks), normal(input));
     assert!(staging.take_writes().is_empty());
+}
+
+/// flux-semantics 5.4: the key's columns are tags, all others fields.
+#[test]
+fn wide_rows_make_a_point_each() {
+    let wide = || ToSpec { wide: true, ..spec() };
+    let input = "
+        _start:time* _stop:time* _measurement:string* host:string* site:string* _time:time load:float n:int note:string
+        T0 T9 m a '' T1 0.5 7 ok
+        T0 T9 m a '' T2 NaN - -
+        T0 T9 m a '' - 1.5 8 -";
+    let (points, passed, warnings) = run(wide(), input).unwrap();
+    assert_eq!(points, "# out\nm,host=a load=0.5,n=7i,note=\"ok\" 1000000000\n");
+    assert_eq!(passed, normal(&input.replace("\n        T0 T9 m a '' - 1.5 8 -", "")));
+    assert!(warnings.is_empty());
+    let key = "_measurement:string _time:time v:int\nm T1 1\n";
+    assert_eq!(refusal(wide(), key), "required column \"_measurement\" not in group key");
+    let key = "_measurement:string* n:int* _time:time v:int\nm 1 T1 1\n";
+    assert_eq!(refusal(wide(), key), "group key column \"n\" has type int; type string is required");
+    let key = "_measurement:string* _field:string* _time:time _value:int\nm f T1 1\n";
+    let text = "found column \"_field\" in the group key; wideTo() expects pivoted data";
+    assert_eq!(refusal(wide(), key), text);
+    assert_eq!(refusal(wide(), "_measurement:string* v:int\nm 1\n"), "no time column detected");
 }

@@ -4,13 +4,29 @@
 
 pub mod align_time;
 pub mod durations;
+pub mod object;
 pub mod table;
+pub mod tables;
+pub mod unpivot;
+pub mod value;
 pub mod window;
 
+use crate::flux::builtin::Builtin;
 use crate::flux::library::Package;
+use crate::functions::join;
+use crate::functions::universe::to::wide_to;
 
 /// The import path of the package itself.
 pub const PACKAGE: &str = "experimental";
+
+static TO: Builtin = wide_to(
+    PACKAGE,
+    "to",
+    &[
+        "import \"experimental\"\nimport \"array\"\n\narray.from(rows: [{_time: 2024-01-01T00:00:00Z, _measurement: \"m\", host: \"a\", load: \
+     1.5}])\n    |> group(columns: [\"_measurement\", \"host\"])\n    |> experimental.to(bucket: \"example\")",
+    ],
+);
 
 /// The packages.
 pub fn packages() -> Vec<Package> {
@@ -18,9 +34,24 @@ pub fn packages() -> Vec<Package> {
         Package {
             path: PACKAGE,
             builtins: vec![
-                &align_time::ALIGN_TIME,
                 &durations::ADD_DURATION,
+                &align_time::ALIGN_TIME,
+                &value::COUNT,
+                &value::FILL,
+                &value::FIRST,
+                &tables::GROUP,
+                &value::INTEGRAL,
+                &join::EXPERIMENTAL_JOIN,
+                &value::KAUFMANS_AMA,
+                &value::LAST,
+                &value::MEAN,
+                &object::OBJECT_KEYS,
+                &tables::PREVIEW,
+                &object::SET,
                 &durations::SUB_DURATION,
+                &value::SUM,
+                &TO,
+                &unpivot::UNPIVOT,
                 &window::WINDOW,
             ],
             ..Package::default()

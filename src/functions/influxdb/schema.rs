@@ -1,7 +1,9 @@
-//! Packages `influxdata/influxdb/schema` and `influxdata/influxdb/v1`: `fieldsAsCols` (flux-semantics 6.2).
+//! Packages `influxdata/influxdb/schema` and `influxdata/influxdb/v1`: `fieldsAsCols` (flux-semantics 6.2), and what is in
+//! a bucket ([`super::explore`]).
 //!
-//! Both packages have the function, and it is one function.
+//! Both packages have the functions, and they are the same functions.
 
+use super::explore;
 use crate::error::Result;
 use crate::flux::Value;
 use crate::flux::builtin::{Builtin, Call};
@@ -21,6 +23,55 @@ static FIELDS_AS_COLS: Builtin = fields_as_cols(
 static V1_FIELDS_AS_COLS: Builtin = fields_as_cols(
     V1,
     &["import \"influxdata/influxdb/v1\"\n\nfrom(bucket: \"example\") |> range(start: -1h) |> v1.fieldsAsCols()"],
+);
+
+static MEASUREMENTS: Builtin = explore::measurements(
+    SCHEMA,
+    &["import \"influxdata/influxdb/schema\"\n\nschema.measurements(bucket: \"example\")"],
+);
+static TAG_KEYS: Builtin =
+    explore::tag_keys(SCHEMA, &["import \"influxdata/influxdb/schema\"\n\nschema.tagKeys(bucket: \"example\")"]);
+static TAG_VALUES: Builtin = explore::tag_values(
+    SCHEMA,
+    &["import \"influxdata/influxdb/schema\"\n\nschema.tagValues(bucket: \"example\", tag: \"host\")"],
+);
+static FIELD_KEYS: Builtin =
+    explore::field_keys(SCHEMA, &["import \"influxdata/influxdb/schema\"\n\nschema.fieldKeys(bucket: \"example\")"]);
+static MEASUREMENT_TAG_KEYS: Builtin = explore::measurement_tag_keys(
+    SCHEMA,
+    &["import \"influxdata/influxdb/schema\"\n\nschema.measurementTagKeys(bucket: \"example\", measurement: \"m\")"],
+);
+static MEASUREMENT_TAG_VALUES: Builtin = explore::measurement_tag_values(
+    SCHEMA,
+    &[
+        "import \"influxdata/influxdb/schema\"\n\nschema.measurementTagValues(bucket: \"example\", measurement: \"m\", tag: \"host\")",
+    ],
+);
+static MEASUREMENT_FIELD_KEYS: Builtin = explore::measurement_field_keys(
+    SCHEMA,
+    &["import \"influxdata/influxdb/schema\"\n\nschema.measurementFieldKeys(bucket: \"example\", measurement: \"m\")"],
+);
+static V1_MEASUREMENTS: Builtin =
+    explore::measurements(V1, &["import \"influxdata/influxdb/v1\"\n\nv1.measurements(bucket: \"example\")"]);
+static V1_TAG_KEYS: Builtin =
+    explore::tag_keys(V1, &["import \"influxdata/influxdb/v1\"\n\nv1.tagKeys(bucket: \"example\")"]);
+static V1_TAG_VALUES: Builtin =
+    explore::tag_values(V1, &["import \"influxdata/influxdb/v1\"\n\nv1.tagValues(bucket: \"example\", tag: \"host\")"]);
+static V1_FIELD_KEYS: Builtin =
+    explore::field_keys(V1, &["import \"influxdata/influxdb/v1\"\n\nv1.fieldKeys(bucket: \"example\")"]);
+static V1_MEASUREMENT_TAG_KEYS: Builtin = explore::measurement_tag_keys(
+    V1,
+    &["import \"influxdata/influxdb/v1\"\n\nv1.measurementTagKeys(bucket: \"example\", measurement: \"m\")"],
+);
+static V1_MEASUREMENT_TAG_VALUES: Builtin = explore::measurement_tag_values(
+    V1,
+    &[
+        "import \"influxdata/influxdb/v1\"\n\nv1.measurementTagValues(bucket: \"example\", measurement: \"m\", tag: \"host\")",
+    ],
+);
+static V1_MEASUREMENT_FIELD_KEYS: Builtin = explore::measurement_field_keys(
+    V1,
+    &["import \"influxdata/influxdb/v1\"\n\nv1.measurementFieldKeys(bucket: \"example\", measurement: \"m\")"],
 );
 
 const fn fields_as_cols(package: &'static str, examples: &'static [&'static str]) -> Builtin {
@@ -43,7 +94,33 @@ fn body(call: &mut Call<'_>) -> Result<Value> {
 /// The packages.
 pub fn packages() -> [Package; 2] {
     [
-        Package { path: SCHEMA, builtins: vec![&FIELDS_AS_COLS], ..Package::default() },
-        Package { path: V1, builtins: vec![&V1_FIELDS_AS_COLS], ..Package::default() },
+        Package {
+            path: SCHEMA,
+            builtins: vec![
+                &FIELDS_AS_COLS,
+                &FIELD_KEYS,
+                &MEASUREMENTS,
+                &MEASUREMENT_FIELD_KEYS,
+                &MEASUREMENT_TAG_KEYS,
+                &MEASUREMENT_TAG_VALUES,
+                &TAG_KEYS,
+                &TAG_VALUES,
+            ],
+            ..Package::default()
+        },
+        Package {
+            path: V1,
+            builtins: vec![
+                &V1_FIELDS_AS_COLS,
+                &V1_FIELD_KEYS,
+                &V1_MEASUREMENTS,
+                &V1_MEASUREMENT_FIELD_KEYS,
+                &V1_MEASUREMENT_TAG_KEYS,
+                &V1_MEASUREMENT_TAG_VALUES,
+                &V1_TAG_KEYS,
+                &V1_TAG_VALUES,
+            ],
+            ..Package::default()
+        },
     ]
 }

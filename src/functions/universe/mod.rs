@@ -4,10 +4,14 @@
 
 pub mod aggregate;
 pub mod aggregate_window;
+pub mod buckets;
 pub mod columns;
 pub mod contains;
 pub mod convert;
 pub mod covariance;
+pub mod derivative;
+pub mod describe;
+pub mod difference;
 pub mod distinct;
 pub mod elapsed;
 pub mod fill;
@@ -17,9 +21,12 @@ pub mod from;
 pub mod group;
 pub mod histogram;
 pub mod hour_selection;
+pub mod indicator;
 pub mod integral;
+pub mod join;
 pub mod limit;
 pub mod map;
+pub mod moving_average;
 pub mod now;
 pub mod pivot;
 pub mod quantile;
@@ -28,12 +35,15 @@ pub mod reduce;
 pub mod sample;
 pub mod set;
 pub mod sort;
+pub mod state_tracking;
 pub mod table_find;
 pub mod time_columns;
 pub mod timed_moving_average;
 pub mod to;
+pub mod to_type;
 pub mod today;
 pub mod top;
+pub mod union;
 pub mod window;
 pub mod r#yield;
 
@@ -44,8 +54,15 @@ use crate::flux::value::Function;
 use crate::functions::timezone;
 use crate::time::Duration;
 
+static BUCKETS: Builtin = buckets::buckets(PRELUDE);
 static FROM: Builtin = from::from(PRELUDE);
 static TO: Builtin = to::to(PRELUDE);
+static WIDE_TO: Builtin = to::wide_to(
+    PRELUDE,
+    "wideTo",
+    &["import \"array\"\n\narray.from(rows: [{_time: 2024-01-01T00:00:00Z, _measurement: \"m\", host: \"a\", load: \
+     1.5}])\n    |> group(columns: [\"_measurement\", \"host\"])\n    |> wideTo(bucket: \"example\")"],
+);
 
 /// The prelude.
 pub fn package() -> Package {
@@ -55,15 +72,23 @@ pub fn package() -> Package {
             &aggregate_window::AGGREGATE_WINDOW,
             &convert::BOOL,
             &top::BOTTOM,
+            &BUCKETS,
             &convert::BYTES,
+            &indicator::CHANDE_MOMENTUM_OSCILLATOR,
+            &describe::COLUMNS,
             &contains::CONTAINS,
             &aggregate::COUNT,
             &covariance::COVARIANCE,
+            &difference::CUMULATIVE_SUM,
+            &derivative::DERIVATIVE,
+            &difference::DIFFERENCE,
             &distinct::DISTINCT,
+            &indicator::DOUBLE_EMA,
             &columns::DROP,
             &columns::DUPLICATE,
             &convert::DURATION,
             &elapsed::ELAPSED,
+            &indicator::EXPONENTIAL_MOVING_AVERAGE,
             &fill::FILL,
             &filter::FILTER,
             &table_find::FIND_COLUMN,
@@ -79,10 +104,17 @@ pub fn package() -> Package {
             &top::HIGHEST_MAX,
             &histogram::HISTOGRAM,
             &histogram::HISTOGRAM_QUANTILE,
+            &indicator::HOLT_WINTERS,
             &hour_selection::HOUR_SELECTION,
+            &difference::INCREASE,
             &convert::INT,
             &integral::INTEGRAL,
+            &join::JOIN,
+            &indicator::KAUFMANS_AMA,
+            &indicator::KAUFMANS_ER,
             &columns::KEEP,
+            &describe::KEYS,
+            &describe::KEY_VALUES,
             &first_last::LAST,
             &contains::LENGTH,
             &limit::LIMIT,
@@ -97,16 +129,21 @@ pub fn package() -> Package {
             &quantile::MEDIAN,
             &first_last::MIN,
             &distinct::MODE,
+            &moving_average::MOVING_AVERAGE,
             &pivot::PIVOT,
             &quantile::QUANTILE,
             &range::RANGE,
             &reduce::REDUCE,
+            &indicator::RELATIVE_STRENGTH_INDEX,
             &columns::RENAME,
             &sample::SAMPLE,
             &set::SET,
             &aggregate::SKEW,
             &sort::SORT,
             &aggregate::SPREAD,
+            &state_tracking::STATE_COUNT,
+            &state_tracking::STATE_DURATION,
+            &state_tracking::STATE_TRACKING,
             &aggregate::STDDEV,
             &convert::STRING,
             &aggregate::SUM,
@@ -119,9 +156,19 @@ pub fn package() -> Package {
             &TO,
             &today::TODAY,
             &top::TOP,
+            &to_type::TO_BOOL,
+            &to_type::TO_FLOAT,
+            &to_type::TO_INT,
+            &to_type::TO_STRING,
+            &to_type::TO_TIME,
+            &to_type::TO_UINT,
+            &indicator::TRIPLE_EMA,
+            &indicator::TRIPLE_EXPONENTIAL_DERIVATIVE,
             &time_columns::TRUNCATE_TIME_COLUMN,
             &convert::UINT,
+            &union::UNION,
             &distinct::UNIQUE,
+            &WIDE_TO,
             &window::WINDOW,
             &r#yield::YIELD,
         ],

@@ -40,7 +40,7 @@ fn body(call: &mut Call<'_>) -> Result<Value> {
 }
 
 /// A bound: a time, Unix seconds, or a duration relative to now in which a month is a twelfth of 365.25 days.
-fn instant(value: &Value, now_ns: i64) -> Result<i64> {
+pub fn instant(value: &Value, now_ns: i64) -> Result<i64> {
     match value {
         Value::Time(time_ns) => Ok(*time_ns),
         Value::Int(seconds) => seconds.checked_mul(1_000_000_000).ok_or_else(|| {

@@ -19,6 +19,6 @@ pub static SET: Builtin = Builtin {
 
 fn body(call: &mut Call<'_>) -> Result<Value> {
     let tables = call.stream("tables")?;
-    let (key, value) = (call.string("key")?, call.string("value")?);
+    let (key, value) = (call.string("key")?, Value::String(call.string("value")?));
     Ok(transform(Set { key, value }, tables, call))
 }

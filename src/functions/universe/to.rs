@@ -1,4 +1,4 @@
-//! `to`: writes a stream's rows to a bucket as points and passes them on (flux-semantics 5.3).
+//! `to`, `wideTo`: write a stream's rows to a bucket as points and pass them on (flux-semantics 5.3, 5.4).
 //!
 //! The points are staged while the script runs and appended by whoever runs it, after the whole script has succeeded.
 
@@ -10,6 +10,7 @@ use crate::flux::builtin::{Builtin, Call};
 use crate::functions::arguments::Arguments;
 use crate::functions::universe::from::refuse_remote;
 use crate::plan::{Node, NodeKind, RowFunction, ToSpec};
+use crate::table::Name;
 
 /// `to`, of `universe` and of `influxdata/influxdb`.
 pub const fn to(package: &'static str) -> Builtin {
@@ -30,13 +31,7 @@ pub const fn to(package: &'static str) -> Builtin {
 fn body(call: &mut Call<'_>) -> Result<Value> {
     refuse_remote(call)?;
     let tables = call.stream("tables")?;
-    let bucket_name = match (call.optional_string("bucket")?, call.optional_string("bucketID")?) {
-        (Some(name), None) | (None, Some(name)) => name,
-        (None, None) => return Err(Error::invalid("missing required argument bucket (or bucketID) of to")),
-        (Some(_), Some(_)) => {
-            return Err(Error::invalid("cannot provide both `bucket` and `bucketID` parameters to the `to` function"));
-        }
-    };
+    let bucket_name = bucket_name(call)?;
     let field_fn = match call.optional_closure("fieldFn")? {
         Some(closure) => Some(RowFunction { closure, hosts: call.host.row_hosts() }),
         None => None,
@@ -48,7 +43,54 @@ fn body(call: &mut Call<'_>) -> Result<Value> {
         measurement_column: call.optional_string("measurementColumn")?.unwrap_or_else(|| "_measurement".into()),
         tag_columns: call.optional_strings("tagColumns")?,
         field_fn,
+        wide: false,
     };
+    write(call, tables, spec)
+}
+
+/// `wideTo` of `universe` and of `influxdata/influxdb`, `to` of `experimental`.
+pub const fn wide_to(package: &'static str, name: &'static str, examples: &'static [&'static str]) -> Builtin {
+    Builtin {
+        package,
+        name,
+        signature: "(<-tables: stream[A], ?bucket: string, ?bucketID: string, ?org: string, ?orgID: string, \
+                    ?host: string, ?token: string) => stream[A] where A: Record",
+        doc: "Writes pivoted rows to a bucket as points and passes them on: the columns of the group key are tags, all \
+              others but _time are fields.",
+        examples,
+        body: wide_body,
+    }
+}
+
+fn wide_body(call: &mut Call<'_>) -> Result<Value> {
+    refuse_remote(call)?;
+    let tables = call.stream("tables")?;
+    let bucket_name = bucket_name(call)?;
+    let spec = ToSpec {
+        bucket: call.host.world().bucket_id(&bucket_name)?,
+        bucket_name,
+        time_column: "_time".into(),
+        measurement_column: "_measurement".into(),
+        tag_columns: None,
+        field_fn: None,
+        wide: true,
+    };
+    write(call, tables, spec)
+}
+
+/// The bucket as the script names it.
+fn bucket_name(call: &Call<'_>) -> Result<Name> {
+    let name = call.builtin.name;
+    match (call.optional_string("bucket")?, call.optional_string("bucketID")?) {
+        (Some(bucket), None) | (None, Some(bucket)) => Ok(bucket),
+        (None, None) => Err(Error::invalid(format!("missing required argument bucket (or bucketID) of {name}"))),
+        (Some(_), Some(_)) => Err(Error::invalid(format!(
+            "cannot provide both `bucket` and `bucketID` parameters to the `{name}` function"
+        ))),
+    }
+}
+
+fn write(call: &mut Call<'_>, tables: Arc<Node>, spec: ToSpec) -> Result<Value> {
     let node = Arc::new(Node { kind: NodeKind::To(Arc::new(spec)), inputs: vec![tables], span: call.span });
     call.host.side_effect(Arc::clone(&node) as Arc<dyn crate::flux::value::Stream>);
     Ok(Value::Stream(node))

@@ -16,7 +16,7 @@ use crate::syntax::ast::{
     Expr, ExprKind, FunctionBody, FunctionExpr, Identifier, Parameter, ParameterKind, Property, Statement,
 };
 use crate::syntax::visit;
-use crate::table::{ColumnType, Name, Shape};
+use crate::table::{ColumnType, Name, Place, Shape};
 
 /// What a name stands for within a function.
 #[derive(Clone, Debug)]
@@ -27,6 +27,8 @@ pub(super) enum Bound {
     Constant(Value),
     /// A value in a slot.
     Slot(Slot),
+    /// A column.
+    Column(Place, ColumnType),
     /// A record, property by property.
     Record(Arc<Vec<(Name, Bound)>>),
 }
@@ -112,6 +114,35 @@ impl<'a> Compiler<'a> {
             }
         }
         (given == bound.len()).then_some((env, slots))
+    }
+
+    /// The environment of the body of a function of two rows, whose columns stand side by side in one chunk: each parameter
+    /// with the columns of its row. `None` if it does not take the two.
+    pub(super) fn pair_env(
+        &mut self,
+        closure: &Closure,
+        sides: &[(&str, &[(Name, ColumnType, Place)]); 2],
+    ) -> Option<(Env, Vec<(Slot, Node)>)> {
+        let mut env = Env { names: Vec::new(), scope: Arc::clone(&closure.scope) };
+        let mut slots = Vec::new();
+        let mut found = 0;
+        for parameter in &closure.function.parameters {
+            let name = &parameter.name.name;
+            if let Some((_, columns)) = sides.iter().find(|(own, _)| *own == &**name) {
+                let column = |(name, column_type, place): &(Name, ColumnType, Place)| {
+                    (name.clone(), Bound::Column(*place, *column_type))
+                };
+                let columns = columns.iter().map(column).collect();
+                env.names.push((name.clone(), Bound::Record(Arc::new(columns))));
+                found += 1;
+                continue;
+            }
+            let ParameterKind::Optional(default) = &parameter.kind else { return None };
+            let outside = Env { names: Vec::new(), scope: Arc::clone(&closure.scope) };
+            let bound = self.bind_expr(default, &outside, &mut slots);
+            env.names.push((name.clone(), bound));
+        }
+        (found == 2).then_some((env, slots))
     }
 
     /// The body of a function in its environment.
@@ -263,6 +294,7 @@ impl<'a> Compiler<'a> {
         match bound {
             Bound::Constant(value) => Compiled::Value(Node::constant(value.clone(), span)),
             Bound::Slot(slot) => Compiled::Value(self.read(*slot, span)),
+            Bound::Column(place, column_type) => Compiled::Value(Node::column(*place, *column_type, span)),
             Bound::Row => Compiled::Record(self.row(span)),
             Bound::Record(properties) => {
                 let mut record = RecordNode::default();
@@ -393,6 +425,7 @@ impl<'a> Compiler<'a> {
         match bound {
             Bound::Constant(value) => Argument::Value(Node::constant(value.clone(), expr.span)),
             Bound::Slot(slot) => Argument::Value(self.read(*slot, expr.span)),
+            Bound::Column(place, column_type) => Argument::Value(Node::column(*place, *column_type, expr.span)),
             Bound::Row => {
                 let read = members_read(expr, name);
                 let columns = self.shape.columns.iter();

@@ -31,6 +31,14 @@ impl ValueType {
         }
     }
 
+    /// The column type, if it has one.
+    pub fn column_type(self) -> Option<ColumnType> {
+        match self {
+            ValueType::Column(column_type) => Some(column_type),
+            ValueType::Null | ValueType::Other => None,
+        }
+    }
+
     /// The type of a value that is one of these; a null adopts the other's type.
     pub(super) fn either(self, other: ValueType) -> ValueType {
         match (self, other) {

@@ -58,6 +58,8 @@ pub struct PredicateProgram {
     /// The parts as functions for the evaluator, and whether it may be asked again.
     functions: Vec<Function>,
     pure: bool,
+    /// The function that asks, for messages.
+    operator: &'static str,
 }
 
 impl PredicateProgram {
@@ -77,7 +79,12 @@ impl PredicateProgram {
             parts.push((slots, node));
         }
         let functions = functions.iter().map(|function| Function::Closure(Arc::clone(&function.closure))).collect();
-        Ok(PredicateProgram { parts, slots: compiler.slots.len(), functions, pure: compiler.pure })
+        Ok(PredicateProgram { parts, slots: compiler.slots.len(), functions, pure: compiler.pure, operator: "filter" })
+    }
+
+    /// Asked by another function than `filter`.
+    pub fn asked_by(self, operator: &'static str) -> PredicateProgram {
+        PredicateProgram { operator, ..self }
     }
 
     /// The rows for which all conditions are true.
@@ -89,7 +96,7 @@ impl PredicateProgram {
         let selection = self.select(chunk, &tables, host);
         let selection = selection.map_err(|error| {
             let first = if self.pure { first_error(&self.functions, chunk, host.as_mut()) } else { None };
-            failed("filter", first.unwrap_or(error))
+            failed(self.operator, first.unwrap_or(error))
         })?;
         Ok(match selection {
             Selection::All => BooleanBuffer::new_set(chunk.len),

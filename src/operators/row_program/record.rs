@@ -63,15 +63,35 @@ impl RecordProgram {
     pub fn compile(operator: &str, function: &RowFunction, shape: &Shape) -> Result<RecordProgram> {
         let mut compiler = Compiler::new(shape);
         let (mut env, slots) = compiler.row_env(&function.closure).ok_or_else(|| not_a_row_function(operator))?;
-        let body = match compiler.body(&function.closure.function, &mut env) {
-            Compiled::Record(record) => {
-                let slots = slots.into_iter().chain(record.slots).collect();
-                Body::Record { slots, properties: record.properties, extends_row: record.extends_row }
-            }
-            Compiled::Value(node) => Body::Value { slots, node, names: OnceCell::new() },
-        };
+        let body = body(compiler.body(&function.closure.function, &mut env), slots);
         let function = Function::Closure(Arc::clone(&function.closure));
         Ok(RecordProgram { body, slots: compiler.slots.len(), function, pure: compiler.pure })
+    }
+
+    /// Compiles a function of two rows. `sides` are the names of its parameters, each with the columns of its row; both
+    /// stand in chunks of `shape`.
+    ///
+    /// # Errors
+    /// Invalid if the function does not take the two.
+    pub fn compile_pair(
+        operator: &str,
+        function: &RowFunction,
+        shape: &Shape,
+        sides: &[(&str, &[(Name, ColumnType, Place)]); 2],
+    ) -> Result<RecordProgram> {
+        let mut compiler = Compiler::new(shape);
+        let (mut env, slots) = compiler.pair_env(&function.closure, sides).ok_or_else(|| {
+            let [(left, _), (right, _)] = sides;
+            Error::invalid(format!(
+                "the function of {operator} has to take the rows as its parameters {left} and {right}"
+            ))
+            .with_hint(format!("write ({left}, {right}) => ({{{left} with ...}})"))
+        })?;
+        let compiled = compiler.body(&function.closure.function, &mut env);
+        let body = body(compiled, slots);
+        let function = Function::Closure(Arc::clone(&function.closure));
+        // The evaluator cannot be asked for a pair of rows again.
+        Ok(RecordProgram { body, slots: compiler.slots.len(), function, pure: false })
     }
 
     /// The properties in order; `None` if they are known only when the rows are there.
@@ -126,6 +146,16 @@ impl RecordProgram {
                 take_apart(operator, &vector, tables.rows(), names)
             }
         }
+    }
+}
+
+fn body(compiled: Compiled, slots: Vec<(Slot, Node)>) -> Body {
+    match compiled {
+        Compiled::Record(record) => {
+            let slots = slots.into_iter().chain(record.slots).collect();
+            Body::Record { slots, properties: record.properties, extends_row: record.extends_row }
+        }
+        Compiled::Value(node) => Body::Value { slots, node, names: OnceCell::new() },
     }
 }
 

@@ -27,6 +27,7 @@ fn to(input: &Arc<Node>) -> Arc<Node> {
         measurement_column: "_measurement".into(),
         tag_columns: None,
         field_fn: None,
+        wide: false,
     };
     node(NodeKind::To(Arc::new(spec)), &[input])
 }
