@@ -344,3 +344,71 @@ fn a_bucket_is_compacted_retyped_and_rebuilt() {
     assert_eq!(daemon.rows("from(bucket: \"plant\") |> range(start: 0)").len(), 3);
     assert!(daemon.stop().success());
 }
+
+const CALC_TEST: &str = r#"package calc_test
+
+import "array"
+import "testing"
+
+base = 1
+
+testcase adds {
+    testing.assertEqualValues(got: base + 1, want: 2)
+}
+
+testcase differs {
+    got = array.from(rows: [{v: base}])
+
+    testing.diff(got: got, want: array.from(rows: [{v: 2}]))
+}
+
+testcase slow {
+    option testing.tags = ["slow"]
+
+    testing.assertEqualValues(got: base, want: base)
+}
+"#;
+
+#[test]
+fn test_cases_run_and_what_differs_is_shown() {
+    let folder = tempfile::tempdir().expect("a directory");
+    std::fs::write(folder.path().join("calc_test.flux"), CALC_TEST).expect("a file");
+    let output = fluxmill(folder.path(), &["test", "."]);
+    assert_eq!(status(&output), 1, "{}", err(&output));
+    let text = out(&output);
+    assert!(text.contains("FAIL  ./calc_test.flux: differs\n"), "{text}");
+    assert!(text.contains("_diff") && text.contains('+') && text.contains('2'), "{text}");
+    assert!(text.ends_with("1 skipped\n1 passed, 1 failed\n"), "{text}");
+
+    let output = fluxmill(folder.path(), &["test", "--tags", "slow", "--skip", "differs", "-v", "calc_test.flux"]);
+    assert_eq!(status(&output), 0, "{}{}", out(&output), err(&output));
+    let expected = "ok    calc_test.flux: adds\nok    calc_test.flux: slow\n1 skipped\n2 passed, 0 failed\n";
+    assert_eq!(out(&output), expected);
+
+    let output = fluxmill(folder.path(), &["test", "--test", "adds", "calc_test.flux"]);
+    assert!(out(&output).ends_with("2 skipped\n1 passed, 0 failed\n"), "{}", out(&output));
+    let output = fluxmill(folder.path(), &["test", "--tags", "slow", "--skip-untagged", "calc_test.flux"]);
+    assert!(out(&output).ends_with("2 skipped\n1 passed, 0 failed\n"), "{}", out(&output));
+    assert_eq!(status(&fluxmill(folder.path(), &["test", "nowhere"])), 1);
+}
+
+#[test]
+fn a_test_case_extends_another_and_errors_have_their_places() {
+    let folder = tempfile::tempdir().expect("a directory");
+    std::fs::write(folder.path().join("fluxtest.root"), "calc").expect("a file");
+    std::fs::create_dir(folder.path().join("more")).expect("a directory");
+    std::fs::write(folder.path().join("calc_test.flux"), CALC_TEST).expect("a file");
+    let more = "package more_test\n\nimport \"testing\"\n\ntestcase again extends \"calc/calc_test.adds\" {\n    super()\n}\n\n\
+                testcase nothing extends \"calc/calc_test.none\" {\n    super()\n}\n\n\
+                testcase fails {\n    testing.assertEqualValues(got: 1 / 0, want: 1)\n}\n";
+    std::fs::write(folder.path().join("more/more_test.flux"), more).expect("a file");
+    let output = fluxmill(folder.path(), &["test", "more"]);
+    let text = out(&output);
+    assert!(text.contains("FAIL  more/more_test.flux: nothing\n      cannot extend \"calc/calc_test.none\""), "{text}");
+    assert!(text.contains("more_test.flux:14:36") && text.contains("cannot divide by zero"), "{text}");
+    assert!(text.ends_with("1 passed, 2 failed\n"), "{text}");
+    std::fs::write(folder.path().join("more/broken_test.flux"), "testcase x {\n    y = \n}\n").expect("a file");
+    let output = fluxmill(folder.path(), &["test", "more/broken_test.flux"]);
+    assert!(err(&output).contains("broken_test.flux"), "{}", err(&output));
+    assert!(out(&output).ends_with("0 passed, 1 failed\n"), "{}", out(&output));
+}

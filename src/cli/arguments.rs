@@ -32,6 +32,8 @@ pub(crate) enum Command {
     Fmt(FmtOptions),
     /// Tasks and their runs
     Task(TaskOptions),
+    /// Run the test cases of Flux files
+    Test(TestOptions),
     /// Write line protocol into a bucket
     Write(WriteOptions),
     /// Be a fleet of generators that publish over MQTT
@@ -271,6 +273,28 @@ pub(crate) enum TaskAction {
         /// Name or id
         task: String,
     },
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct TestOptions {
+    /// Files, or directories with files *_test.flux
+    #[arg(value_name = "PATH", required = true)]
+    pub paths: Vec<PathBuf>,
+    /// Also run cases with these tags (a case runs if all of its tags are given)
+    #[arg(long, value_name = "TAG", value_delimiter = ',')]
+    pub tags: Vec<String>,
+    /// Do not run cases of these names
+    #[arg(long, value_name = "NAME", value_delimiter = ',')]
+    pub skip: Vec<String>,
+    /// Run cases of these names only, whatever their tags
+    #[arg(long, value_name = "NAME", value_delimiter = ',')]
+    pub test: Vec<String>,
+    /// Do not run cases without a tag
+    #[arg(long)]
+    pub skip_untagged: bool,
+    /// Name the cases that pass, too
+    #[arg(short, long)]
+    pub verbose: bool,
 }
 
 #[derive(Args, Debug)]

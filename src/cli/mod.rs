@@ -19,6 +19,7 @@ mod serve;
 mod simulate;
 mod target;
 mod task;
+mod test;
 mod token;
 mod topic;
 mod write;
@@ -92,6 +93,7 @@ async fn run(arguments: Arguments) -> Outcome {
         Command::Explain(options) => interruptible(explain::run(options)).await,
         Command::Fmt(options) => fmt::run(&options),
         Command::Task(options) => interruptible(task::run(options)).await,
+        Command::Test(options) => interruptible(test::run(options)).await,
         Command::Write(options) => interruptible(write::run(options)).await,
         Command::Simulate(options) => simulate::run(options).await,
         Command::Topic(options) => interruptible(topic::run(options)).await,

@@ -213,7 +213,7 @@ impl Type {
                 return Type::Record(Row { properties: properties.collect(), rest: None });
             }
             Value::Stream(_) => return Type::Stream(Box::new(Type::Unknown)),
-            Value::Null | Value::Function(_) | Value::Table(_) => return Type::Unknown,
+            Value::Null | Value::Dynamic(_) | Value::Function(_) | Value::Table(_) => return Type::Unknown,
         };
         Type::Ground(ground)
     }

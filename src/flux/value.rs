@@ -42,6 +42,8 @@ pub enum Value {
     Dict(Arc<BTreeMap<DictKey, Value>>),
     /// A record.
     Record(Arc<Record>),
+    /// A value whose type is known at run time only; what it holds is dynamic, too.
+    Dynamic(Arc<Value>),
     /// A function.
     Function(Function),
     /// A stream of tables: not run yet.
@@ -192,6 +194,7 @@ impl Value {
             Value::Array(_) => "array",
             Value::Dict(_) => "dictionary",
             Value::Record(_) => "record",
+            Value::Dynamic(_) => "dynamic",
             Value::Function(_) => "function",
             Value::Stream(_) => "stream",
             Value::Table(_) => "table",

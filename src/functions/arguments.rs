@@ -234,6 +234,11 @@ pub fn is_null(call: &Call<'_>, name: &str) -> bool {
     matches!(call.optional(name), Some(Value::Null))
 }
 
+/// Whether one of the arguments is null: functions of single values then give null.
+pub fn any_null(call: &Call<'_>) -> bool {
+    call.arguments.iter().any(|(_, value)| matches!(value, Value::Null))
+}
+
 /// A time: the argument itself, or `now` plus it where it is a duration.
 pub fn timeable(call: &mut Call<'_>, name: &str) -> Result<i64> {
     match call.required(name)? {

@@ -106,20 +106,14 @@ static TIME: Builtin = Builtin {
     package: PACKAGE,
     name: "time",
     signature: "(t: T, ?location: {zone: string, offset: duration}) => time where T: Timeable",
-    doc: "A time, or now plus a duration.",
+    doc: "What the location's clock reads at a time, or at now plus a duration, as a time.",
     examples: example!("date.time(t: -1h)"),
     body: |call| {
         if is_null(call, "t") {
             return Ok(Value::Null);
         }
-        // A duration counts on the clock of the location, so that -1d is the same hour of the day before.
-        match call.required("t")? {
-            Value::Duration(duration) => {
-                let (duration, now_ns) = (*duration, call.host.now_ns()?);
-                shift(call, now_ns, duration)
-            }
-            _ => timeable(call, "t").map(Value::Time),
-        }
+        let time_ns = timeable(call, "t")?;
+        Ok(Value::Time(location(call)?.to_local(time_ns)))
     },
 };
 

@@ -13,16 +13,29 @@
 
 pub mod arguments;
 pub mod array;
+mod bitwise;
 pub mod boundaries;
+mod contrib;
 pub mod csv;
 pub mod date;
+mod dict;
 pub mod experimental;
+mod generate;
 pub mod influxdb;
+mod internal;
+mod interpolate;
 pub mod join;
+mod json;
 pub mod location;
+pub mod math;
 mod not_yet;
+pub mod planner;
 pub mod reference;
+pub mod regexp;
+mod runtime;
+pub mod strings;
 pub mod system;
+pub mod testing;
 pub mod timezone;
 pub mod types;
 pub mod universe;
@@ -43,13 +56,32 @@ pub fn library() -> &'static Arc<Library> {
             csv::package(),
             date::package(),
             join::package(),
+            dict::package(),
+            generate::package(),
+            interpolate::package(),
+            math::package(),
+            regexp::package(),
+            runtime::package(),
+            strings::package(),
             system::package(),
+            testing::package(),
+            testing::expect::package(),
             timezone::package(),
             types::package(),
         ];
-        let packages = packages.into_iter().chain(boundaries::packages()).chain(experimental::packages());
-        let library = Library::new(packages.chain(influxdb::packages()))
-            .expect("names are unique and signatures read, as the test over the library shows");
+        let below = [
+            bitwise::packages().into(),
+            boundaries::packages().into_iter().collect(),
+            contrib::packages(),
+            experimental::packages(),
+            influxdb::packages(),
+            internal::packages(),
+            json::packages().into(),
+            planner::packages().into(),
+        ];
+        let packages = packages.into_iter().chain(below.into_iter().flat_map(Vec::into_iter));
+        let library =
+            Library::new(packages).expect("names are unique and signatures read, as the test over the library shows");
         Arc::new(library.with_not_yet(PACKAGES_NOT_YET, FUNCTIONS_NOT_YET))
     });
     &LIBRARY

@@ -44,6 +44,7 @@ fn is_type(call: &mut Call<'_>) -> Result<Value> {
             | Value::Record(_)
             | Value::Function(_)
             | Value::Stream(_)
+            | Value::Dynamic(_)
             | Value::Table(_)
     );
     Ok(Value::Bool(basic && value.type_name() == &*name))

@@ -216,6 +216,15 @@ fn property_of(value: &Value, name: &str) -> Result<Value> {
     match value {
         Value::Record(record) => Ok(record.get(name).cloned().unwrap_or(Value::Null)),
         Value::Null => Ok(Value::Null),
+        Value::Dynamic(inner) => match &**inner {
+            Value::Record(record) => {
+                Ok(record.get(name).cloned().unwrap_or_else(|| Value::Dynamic(Arc::new(Value::Null))))
+            }
+            other => {
+                let found = other.type_name();
+                Err(Error::invalid(format!("cannot access property {name:?} of a dynamic value that is {found}")))
+            }
+        },
         other => Err(Error::invalid(format!("expected record but found {} (property {name})", other.type_name()))),
     }
 }

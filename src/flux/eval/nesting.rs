@@ -26,7 +26,10 @@ pub(super) fn check(value: Value) -> Result<Value> {
 }
 
 fn is_composite(value: &Value) -> bool {
-    matches!(value, Value::Array(_) | Value::Dict(_) | Value::Record(_) | Value::Function(Function::Closure(_)))
+    matches!(
+        value,
+        Value::Array(_) | Value::Dict(_) | Value::Record(_) | Value::Dynamic(_) | Value::Function(Function::Closure(_))
+    )
 }
 
 /// Asked for every record that a row function makes, so without an allocation.
@@ -35,6 +38,7 @@ fn holds_composites(value: &Value) -> bool {
         Value::Array(items) => items.iter().any(is_composite),
         Value::Dict(entries) => entries.values().any(is_composite),
         Value::Record(record) => record.properties.iter().any(|(_, value)| is_composite(value)),
+        Value::Dynamic(inner) => is_composite(inner),
         Value::Function(Function::Closure(closure)) => captured(&closure.scope).any(is_composite),
         _ => false,
     }
@@ -46,6 +50,7 @@ fn children(value: &Value) -> Box<dyn Iterator<Item = &Value> + '_> {
         Value::Array(items) => Box::new(items.iter()),
         Value::Dict(entries) => Box::new(entries.values()),
         Value::Record(record) => Box::new(record.properties.iter().map(|(_, value)| value)),
+        Value::Dynamic(inner) => Box::new(std::iter::once(&**inner)),
         Value::Function(Function::Closure(closure)) => Box::new(captured(&closure.scope)),
         _ => Box::new(std::iter::empty()),
     }
@@ -66,6 +71,7 @@ fn levels(value: &Value, most: u32, known: &mut HashMap<usize, u32>) -> Option<u
         Value::Array(items) => Arc::as_ptr(items).addr(),
         Value::Dict(entries) => Arc::as_ptr(entries).addr(),
         Value::Record(record) => Arc::as_ptr(record).addr(),
+        Value::Dynamic(inner) => Arc::as_ptr(inner).addr(),
         Value::Function(Function::Closure(closure)) => Arc::as_ptr(closure).addr(),
         _ => return Some(0),
     };

@@ -79,6 +79,7 @@ fn modulo_zero() -> Error {
 pub fn unary(operator: UnaryOperator, operand: &Value) -> Result<Value> {
     use UnaryOperator::*;
     let symbol = match (operator, operand) {
+        (Exists, Value::Dynamic(inner)) => return Ok(Value::Bool(!matches!(**inner, Value::Null))),
         (Exists, value) => return Ok(Value::Bool(!matches!(value, Value::Null))),
         (_, Value::Null) => return Ok(Value::Null),
         (Not, Value::Bool(truth)) => return Ok(Value::Bool(!truth)),

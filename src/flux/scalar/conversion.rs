@@ -15,6 +15,7 @@ use crate::time::{Duration, rfc3339};
 /// # Errors
 /// Invalid for other texts and types, and for a float that no integer is near to.
 pub fn to_int(value: &Value) -> Result<Value> {
+    let value = bare(value);
     Ok(Value::Int(match value {
         Value::Null => return Ok(Value::Null),
         Value::Int(number) | Value::Time(number) => *number,
@@ -36,11 +37,12 @@ pub fn to_int(value: &Value) -> Result<Value> {
     }))
 }
 
-/// To an unsigned integer, as [`to_int`]; a negative integer wraps around.
+/// To an unsigned integer, as [`to_int`]; what is negative wraps around.
 ///
 /// # Errors
-/// As [`to_int`]; also for negative floats.
+/// As [`to_int`].
 pub fn to_uint(value: &Value) -> Result<Value> {
+    let value = bare(value);
     Ok(Value::UInt(match value {
         Value::Null => return Ok(Value::Null),
         Value::UInt(number) => *number,
@@ -49,6 +51,9 @@ pub fn to_uint(value: &Value) -> Result<Value> {
         Value::Duration(duration) => duration.flat_nanoseconds() as u64,
         Value::Float(number) => {
             let truncated = number.trunc();
+            if (-9_223_372_036_854_775_808.0..0.0).contains(&truncated) {
+                return Ok(Value::UInt(truncated as i64 as u64));
+            }
             if !(0.0..18_446_744_073_709_551_616.0).contains(&truncated) {
                 return Err(refused(value, "uint", "value out of range"));
             }
@@ -67,6 +72,7 @@ pub fn to_uint(value: &Value) -> Result<Value> {
 /// # Errors
 /// Invalid for other texts, for one that is too large, and for times, durations and composite values.
 pub fn to_float(value: &Value) -> Result<Value> {
+    let value = bare(value);
     Ok(Value::Float(match value {
         Value::Null => return Ok(Value::Null),
         Value::Float(number) => *number,
@@ -89,6 +95,7 @@ pub fn to_float(value: &Value) -> Result<Value> {
 /// # Errors
 /// Invalid for everything else.
 pub fn to_bool(value: &Value) -> Result<Value> {
+    let value = bare(value);
     let truth = match value {
         Value::Null => return Ok(Value::Null),
         Value::Bool(truth) => Some(*truth),
@@ -119,6 +126,7 @@ pub fn to_bool(value: &Value) -> Result<Value> {
 /// # Errors
 /// Invalid for everything else.
 pub fn to_string(value: &Value) -> Result<Value> {
+    let value = bare(value);
     match value {
         Value::Null => Ok(Value::Null),
         Value::String(_) => Ok(value.clone()),
@@ -135,11 +143,12 @@ pub fn to_string(value: &Value) -> Result<Value> {
 /// # Errors
 /// Invalid for everything else.
 pub fn to_time(value: &Value) -> Result<Value> {
+    let value = bare(value);
     Ok(Value::Time(match value {
         Value::Null => return Ok(Value::Null),
         Value::Time(time_ns) | Value::Int(time_ns) => *time_ns,
         Value::UInt(number) => i64::try_from(*number).map_err(|_| refused(value, "time", "value out of range"))?,
-        Value::String(text) => rfc3339::parse(text)?,
+        Value::String(text) => rfc3339::parse(text).map_err(|error| unreadable(value, "time", &error))?,
         _ => return Err(no_conversion(value, "time")),
     }))
 }
@@ -149,6 +158,7 @@ pub fn to_time(value: &Value) -> Result<Value> {
 /// # Errors
 /// Invalid for everything else.
 pub fn to_duration(value: &Value) -> Result<Value> {
+    let value = bare(value);
     Ok(Value::Duration(match value {
         Value::Null => return Ok(Value::Null),
         Value::Duration(duration) => *duration,
@@ -157,7 +167,7 @@ pub fn to_duration(value: &Value) -> Result<Value> {
             let nanoseconds = i64::try_from(*number).map_err(|_| refused(value, "duration", "value out of range"))?;
             Duration::from_nanoseconds(nanoseconds)
         }
-        Value::String(text) => Duration::parse_signed(text)?,
+        Value::String(text) => Duration::parse_signed(text).map_err(|error| unreadable(value, "duration", &error))?,
         _ => return Err(no_conversion(value, "duration")),
     }))
 }
@@ -167,12 +177,23 @@ pub fn to_duration(value: &Value) -> Result<Value> {
 /// # Errors
 /// Invalid for everything else.
 pub fn to_bytes(value: &Value) -> Result<Value> {
+    if let Value::Dynamic(inner) = value {
+        return match **inner {
+            Value::Null => Err(no_conversion(inner, "bytes")),
+            _ => to_bytes(inner),
+        };
+    }
     match value {
         Value::Null => Ok(Value::Null),
         Value::Bytes(_) => Ok(value.clone()),
         Value::String(text) => Ok(Value::Bytes(text.as_bytes().into())),
         _ => Err(no_conversion(value, "bytes")),
     }
+}
+
+/// What a dynamic value holds; any other value itself.
+fn bare(value: &Value) -> &Value {
+    if let Value::Dynamic(inner) = value { inner } else { value }
 }
 
 fn whole_number(kind: &std::num::IntErrorKind) -> &'static str {
@@ -184,6 +205,12 @@ fn whole_number(kind: &std::num::IntErrorKind) -> &'static str {
 
 fn refused(value: &Value, target: &str, why: &str) -> Error {
     Error::invalid(format!("cannot convert {} to {target} due to {why}", Shown(value)))
+}
+
+/// A text that is no time or duration, with what was found wrong in it.
+fn unreadable(value: &Value, target: &str, error: &Error) -> Error {
+    let why = error.message().split_once(&format!("as a {target}: ")).map_or(error.message(), |(_, why)| why);
+    Error::invalid(format!("cannot convert {} to {target}: {why}", Shown(value)))
 }
 
 fn no_conversion(value: &Value, target: &str) -> Error {

@@ -7,11 +7,15 @@
 mod arithmetic;
 mod comparison;
 mod conversion;
+mod display;
+mod math;
 mod text;
 
 pub use arithmetic::{divide_int, modulo_int, power, unary};
 pub use comparison::{compare_durations, compare_int_uint, equal_values};
 pub use conversion::{to_bool, to_bytes, to_duration, to_float, to_int, to_string, to_time, to_uint};
+pub use display::display;
+pub use math::{Binary, Unary, binary_function, unary_function};
 pub use text::{float_text, interpolate};
 
 use super::Value;

@@ -3,8 +3,13 @@
 //! Listed in `functions`; a file per function or family.
 
 pub mod align_time;
+mod array;
+pub mod catch;
+pub mod diff;
 pub mod durations;
+mod dynamic;
 pub mod object;
+mod record;
 pub mod table;
 pub mod tables;
 pub mod unpivot;
@@ -36,7 +41,9 @@ pub fn packages() -> Vec<Package> {
             builtins: vec![
                 &durations::ADD_DURATION,
                 &align_time::ALIGN_TIME,
+                &catch::CATCH,
                 &value::COUNT,
+                &diff::DIFF,
                 &value::FILL,
                 &value::FIRST,
                 &tables::GROUP,
@@ -56,6 +63,9 @@ pub fn packages() -> Vec<Package> {
             ],
             ..Package::default()
         },
+        array::package(),
+        dynamic::package(),
+        record::package(),
         table::package(),
     ]
 }

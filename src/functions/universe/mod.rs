@@ -11,7 +11,9 @@ pub mod convert;
 pub mod covariance;
 pub mod derivative;
 pub mod describe;
+pub mod die;
 pub mod difference;
+pub mod display;
 pub mod distinct;
 pub mod elapsed;
 pub mod fill;
@@ -84,6 +86,8 @@ pub fn package() -> Package {
             &difference::DIFFERENCE,
             &distinct::DISTINCT,
             &indicator::DOUBLE_EMA,
+            &die::DIE,
+            &display::DISPLAY,
             &columns::DROP,
             &columns::DUPLICATE,
             &convert::DURATION,

@@ -59,6 +59,7 @@ impl<'a> Run<'a> {
                 self.eval(result, rows)
             }
             Kind::Call(function, arguments) => self.call(node, function, arguments, rows),
+            Kind::Builtin { builtin, floats, arguments } => self.builtin(node, (*builtin, floats), arguments, rows),
         };
         vector.map_err(|error| error.at(node.span))
     }
@@ -322,11 +323,11 @@ enum Given<'n> {
     Record(Vec<(Name, Given<'n>)>),
 }
 
-fn at(rate: Rate, cells: Cells) -> Vector {
+pub(super) fn at(rate: Rate, cells: Cells) -> Vector {
     if rate == Rate::Table { Vector::Table(cells) } else { Vector::Row(cells) }
 }
 
-fn column_type(value_type: ValueType) -> Option<ColumnType> {
+pub(super) fn column_type(value_type: ValueType) -> Option<ColumnType> {
     match value_type {
         ValueType::Column(column_type) => Some(column_type),
         ValueType::Null | ValueType::Other => None,

@@ -6,6 +6,7 @@
 
 use std::sync::Arc;
 
+use super::builtins::Floats;
 use super::compile::{Bound, Compiled, Compiler, Env, prefixed};
 use super::node::{Argument, Kind, Node, Rate, ValueType};
 use crate::flux::Value;
@@ -22,8 +23,29 @@ const MAX_DEPTH: u32 = 16;
 
 /// Packages whose builtins do nothing but compute: the same arguments always give the same value. Others are called for
 /// every single row.
-const PURE: [&str; 10] =
-    [PRELUDE, "array", "bitwise", "date", "dict", "math", "regexp", "strings", "timezone", "types"];
+const PURE: [&str; 21] = [
+    PRELUDE,
+    "array",
+    "bitwise",
+    "contrib/bonitoo-io/hex",
+    "contrib/jsternberg/math",
+    "contrib/qxip/hash",
+    "date",
+    "dict",
+    "experimental",
+    "experimental/array",
+    "experimental/bitwise",
+    "experimental/dynamic",
+    "experimental/json",
+    "experimental/record",
+    "internal/debug",
+    "json",
+    "math",
+    "regexp",
+    "strings",
+    "timezone",
+    "types",
+];
 
 impl Compiler<'_> {
     /// `callee(arguments)`, perhaps behind a pipe.
@@ -98,11 +120,11 @@ impl Compiler<'_> {
         env: &Env,
     ) -> Option<Node> {
         let function_type = signature::parse(builtin.signature).ok()?;
-        let mut arguments: Vec<(Name, Argument)> = Vec::new();
+        let mut arguments: Vec<(Name, Node)> = Vec::new();
         if let Some(piped) = piped {
             let name = function_type.pipe()?.name.clone();
             let Compiled::Value(node) = self.compile(piped, env) else { return None };
-            arguments.push((name, Argument::Value(node)));
+            arguments.push((name, node));
         }
         for argument in &call.arguments {
             let name = &argument.name.name;
@@ -111,17 +133,28 @@ impl Compiler<'_> {
                 return None;
             }
             let Compiled::Value(node) = self.compile(&argument.value, env) else { return None };
-            arguments.push((name.clone(), Argument::Value(node)));
+            arguments.push((name.clone(), node));
         }
-        let pure = PURE.contains(&builtin.package);
-        self.pure &= pure;
-        let rate = match pure {
-            true => arguments.iter().map(|(_, argument)| argument.rate()).max().unwrap_or(Rate::Constant),
-            false => Rate::Row,
-        };
+        let missing = function_type.parameters.iter().any(|parameter| {
+            let given = super::names(&arguments).any(|own| own == &*parameter.name);
+            !given && parameter.kind != crate::flux::types::ParameterKind::Optional
+        });
+        if missing {
+            return None;
+        }
+        let span = expr.span;
         let value_type = call_type(&function_type, &arguments);
+        if PURE.contains(&builtin.package) {
+            let floats = Floats::of(builtin, &arguments);
+            let rate = arguments.iter().map(|(_, argument)| argument.rate).max().unwrap_or(Rate::Constant);
+            let may_fail = floats.is_none() || arguments.iter().any(|(_, argument)| argument.may_fail);
+            let kind = Kind::Builtin { builtin, floats, arguments };
+            return Some(Node { kind, value_type, rate, may_fail, span });
+        }
+        self.pure = false;
+        let arguments = arguments.into_iter().map(|(name, node)| (name, Argument::Value(node))).collect();
         let kind = Kind::Call(Function::Builtin(builtin), arguments);
-        Some(Node { kind, value_type, rate, may_fail: true, span: expr.span })
+        Some(Node { kind, value_type, rate: Rate::Row, may_fail: true, span })
     }
 }
 
@@ -131,7 +164,7 @@ fn result_type(builtin: &Builtin) -> ValueType {
 }
 
 /// The type of a call: that of the signature, or of the argument that has the same type variable.
-fn call_type(function_type: &FunctionType, arguments: &[(Name, Argument)]) -> ValueType {
+fn call_type(function_type: &FunctionType, arguments: &[(Name, Node)]) -> ValueType {
     match &function_type.result {
         Type::Ground(ground) => match ground {
             Ground::Bool => ValueType::BOOL,
@@ -146,10 +179,7 @@ fn call_type(function_type: &FunctionType, arguments: &[(Name, Argument)]) -> Va
             let same = function_type.parameters.iter().filter(|parameter| parameter.parameter_type == *result);
             let types = same.filter_map(|parameter| {
                 let argument = arguments.iter().find(|(name, _)| *name == parameter.name);
-                match argument {
-                    Some((_, Argument::Value(node))) => Some(node.value_type),
-                    _ => None,
-                }
+                argument.map(|(_, node)| node.value_type)
             });
             types.reduce(ValueType::either).unwrap_or(ValueType::Other)
         }

@@ -6,6 +6,7 @@
 //! operator is that of [`crate::flux::scalar`]; a property test compares both ways. `and`, `or` and `if` evaluate their
 //! sides only where they count, so that an error on a side that does not count is none.
 
+mod builtins;
 mod compile;
 mod eval;
 mod inline;

@@ -2,8 +2,10 @@
 //!
 //! Made by [`super::compile`], run by [`super::eval`]. Plain data.
 
+use super::builtins::Floats;
 use crate::diagnostic::Span;
 use crate::flux::Value;
+use crate::flux::builtin::Builtin;
 use crate::flux::value::Function;
 use crate::syntax::ast::{BinaryOperator, LogicalOperator, UnaryOperator};
 use crate::table::{ColumnType, Name, Place};
@@ -97,6 +99,8 @@ pub(super) enum Kind {
     Block(Vec<(Slot, Node)>, Box<Node>),
     /// A call of the evaluator.
     Call(Function, Vec<(Name, Argument)>),
+    /// A call of a builtin that only computes; `floats` is what it does to floats, and which arguments they are.
+    Builtin { builtin: &'static Builtin, floats: Option<(Floats, Vec<usize>)>, arguments: Vec<(Name, Node)> },
 }
 
 /// An argument of a call.
@@ -108,18 +112,6 @@ pub(super) enum Argument {
     Row(Vec<(Name, Place)>),
     /// A record of values.
     Record(Vec<(Name, Argument)>),
-}
-
-impl Argument {
-    pub(super) fn rate(&self) -> Rate {
-        match self {
-            Argument::Value(node) => node.rate,
-            Argument::Row(_) => Rate::Row,
-            Argument::Record(properties) => {
-                properties.iter().map(|(_, value)| value.rate()).max().unwrap_or(Rate::Constant)
-            }
-        }
-    }
 }
 
 impl Node {
