@@ -63,25 +63,8 @@ pub const PACKAGES_NOT_YET: &[&str] = &[
 /// Functions of packages that exist here, and that are not in them yet: (import path, name).
 pub const FUNCTIONS_NOT_YET: &[(&str, &[&str])] = &[
     ("contrib/qxip/hash", &["cityhash64"]),
-    (
-        "experimental",
-        &[
-            "chain",
-            "distinct",
-            "histogram",
-            "histogramQuantile",
-            "max",
-            "min",
-            "mode",
-            "quantile",
-            "skew",
-            "spread",
-            "stddev",
-            "unique",
-        ],
-    ),
+    ("experimental", &["chain"]),
     ("influxdata/influxdb/v1", &["databases", "json"]),
     ("internal/debug", &["feature"]),
     ("internal/promql", &["join", "quantile"]),
-    ("universe", &["cov", "pearsonr"]),
 ];

@@ -2,7 +2,7 @@
 
 use super::PACKAGE;
 use crate::flux::builtin::Builtin;
-use crate::functions::universe::{aggregate, fill, first_last, indicator, integral};
+use crate::functions::universe::{aggregate, distinct, fill, first_last, histogram, indicator, integral, quantile};
 
 const ROW: &str = "(<-tables: stream[{T with _value: A}]) => stream[{T with _value: A}]";
 
@@ -17,6 +17,15 @@ pub static COUNT: Builtin = over_value(
     "(<-tables: stream[{T with _value: A}]) => stream[{T with _value: int}]",
     &["import \"array\"\nimport \"experimental\"\n\narray.from(rows: [{_value: 1}, {_value: 2}])\n    |> \
        experimental.count()"],
+);
+
+/// `experimental.distinct`.
+pub static DISTINCT: Builtin = over_value(
+    &distinct::DISTINCT,
+    ROW,
+    &[
+        "import \"array\"\nimport \"experimental\"\n\narray.from(rows: [{_value: 1}, {_value: 1}])\n    |> experimental.distinct()",
+    ],
 );
 
 /// `experimental.fill`.
@@ -35,6 +44,24 @@ pub static FIRST: Builtin = over_value(
     ROW,
     &["import \"array\"\nimport \"experimental\"\n\narray.from(rows: [{_value: 1}, {_value: 2}])\n    |> \
        experimental.first()"],
+);
+
+/// `experimental.histogram`.
+pub static HISTOGRAM: Builtin = over_value(
+    &histogram::HISTOGRAM,
+    "(<-tables: stream[{T with _value: float}], bins: [float], ?normalize: bool) => stream[{T with _value: float, le: float}]",
+    &[
+        "import \"array\"\nimport \"experimental\"\n\narray.from(rows: [{_value: 1.0}, {_value: 2.0}])\n    |> experimental.histogram(bins: [1.0, 2.0])",
+    ],
+);
+
+/// `experimental.histogramQuantile`.
+pub static HISTOGRAM_QUANTILE: Builtin = over_value(
+    &histogram::HISTOGRAM_QUANTILE,
+    "(<-tables: stream[{T with _value: float, le: float}], ?quantile: float, ?minValue: float) => stream[{T with _value: float}]",
+    &[
+        "import \"array\"\nimport \"experimental\"\n\narray.from(rows: [{le: 1.0, _value: 1.0}, {le: 2.0, _value: 2.0}])\n    |> experimental.histogramQuantile(quantile: 0.5)",
+    ],
 );
 
 /// `experimental.integral`.
@@ -64,6 +91,15 @@ pub static LAST: Builtin = over_value(
        experimental.last()"],
 );
 
+/// `experimental.max`.
+pub static MAX: Builtin = over_value(
+    &first_last::MAX,
+    ROW,
+    &[
+        "import \"array\"\nimport \"experimental\"\n\narray.from(rows: [{_value: 1}, {_value: 2}])\n    |> experimental.max()",
+    ],
+);
+
 /// `experimental.mean`.
 pub static MEAN: Builtin = over_value(
     &aggregate::MEAN,
@@ -72,10 +108,73 @@ pub static MEAN: Builtin = over_value(
        experimental.mean()"],
 );
 
+/// `experimental.min`.
+pub static MIN: Builtin = over_value(
+    &first_last::MIN,
+    ROW,
+    &[
+        "import \"array\"\nimport \"experimental\"\n\narray.from(rows: [{_value: 1}, {_value: 2}])\n    |> experimental.min()",
+    ],
+);
+
+/// `experimental.mode`.
+pub static MODE: Builtin = over_value(
+    &distinct::MODE,
+    ROW,
+    &[
+        "import \"array\"\nimport \"experimental\"\n\narray.from(rows: [{_value: 1}, {_value: 1}])\n    |> experimental.mode()",
+    ],
+);
+
+/// `experimental.quantile`.
+pub static QUANTILE: Builtin = over_value(
+    &quantile::QUANTILE,
+    "(<-tables: stream[{T with _value: float}], q: float, ?compression: float, ?method: string) => stream[{T with _value: float}]",
+    &[
+        "import \"array\"\nimport \"experimental\"\n\narray.from(rows: [{_value: 1.0}, {_value: 2.0}])\n    |> experimental.quantile(q: 0.5)",
+    ],
+);
+
+/// `experimental.skew`.
+pub static SKEW: Builtin = over_value(
+    &aggregate::SKEW,
+    "(<-tables: stream[{T with _value: float}]) => stream[{T with _value: float}]",
+    &[
+        "import \"array\"\nimport \"experimental\"\n\narray.from(rows: [{_value: 1.0}, {_value: 2.0}])\n    |> experimental.skew()",
+    ],
+);
+
+/// `experimental.spread`.
+pub static SPREAD: Builtin = over_value(
+    &aggregate::SPREAD,
+    "(<-tables: stream[{T with _value: A}]) => stream[{T with _value: A}] where A: Numeric",
+    &[
+        "import \"array\"\nimport \"experimental\"\n\narray.from(rows: [{_value: 1}, {_value: 2}])\n    |> experimental.spread()",
+    ],
+);
+
+/// `experimental.stddev`.
+pub static STDDEV: Builtin = over_value(
+    &aggregate::STDDEV,
+    "(<-tables: stream[{T with _value: float}], ?mode: string) => stream[{T with _value: float}]",
+    &[
+        "import \"array\"\nimport \"experimental\"\n\narray.from(rows: [{_value: 1.0}, {_value: 2.0}])\n    |> experimental.stddev()",
+    ],
+);
+
 /// `experimental.sum`.
 pub static SUM: Builtin = over_value(
     &aggregate::SUM,
     "(<-tables: stream[{T with _value: A}]) => stream[{T with _value: A}] where A: Numeric",
     &["import \"array\"\nimport \"experimental\"\n\narray.from(rows: [{_value: 1}, {_value: 2}])\n    |> \
        experimental.sum()"],
+);
+
+/// `experimental.unique`.
+pub static UNIQUE: Builtin = over_value(
+    &distinct::UNIQUE,
+    ROW,
+    &[
+        "import \"array\"\nimport \"experimental\"\n\narray.from(rows: [{_value: 1}, {_value: 1}])\n    |> experimental.unique()",
+    ],
 );

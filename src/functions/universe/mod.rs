@@ -8,6 +8,7 @@ pub mod buckets;
 pub mod columns;
 pub mod contains;
 pub mod convert;
+pub mod cov;
 pub mod covariance;
 pub mod derivative;
 pub mod describe;
@@ -80,6 +81,7 @@ pub fn package() -> Package {
             &describe::COLUMNS,
             &contains::CONTAINS,
             &aggregate::COUNT,
+            &cov::COV,
             &covariance::COVARIANCE,
             &difference::CUMULATIVE_SUM,
             &derivative::DERIVATIVE,
@@ -134,6 +136,7 @@ pub fn package() -> Package {
             &first_last::MIN,
             &distinct::MODE,
             &moving_average::MOVING_AVERAGE,
+            &cov::PEARSONR,
             &pivot::PIVOT,
             &quantile::QUANTILE,
             &range::RANGE,
