@@ -174,18 +174,7 @@ fn kills(kafka: Option<&str>, kills: usize, seed: u64) {
     assert!(lost.is_empty(), "{} acknowledged messages are lost: {lost:?}", lost.len());
     assert_eq!(stored.len(), sent, "the bucket holds what nobody sent");
 
-    for device in &devices {
-        let rows = daemon.rows(&format!("from(bucket: \"{counts}\") |> range(start: 0)"));
-        let own = rows.iter().filter(|row| row["device"] == device.client_id.as_str());
-        let counted: i64 = own.map(|row| row["_value"].as_i64().expect("a count")).sum();
-        assert_eq!(
-            counted,
-            device.ledger.len() as i64,
-            "the counting task saw {counted} rows of {}, the ledger has {}",
-            device.client_id,
-            device.ledger.len()
-        );
-    }
+    wait_until_counted(&daemon, &counts, &devices);
     assert!(daemon.stop().success(), "a clean stop after all that");
 }
 
@@ -216,6 +205,29 @@ fn wait_for_a_success_after(daemon: &Daemon, time: &str) {
             return;
         }
         assert!(Instant::now() < until, "no success after {time}:\n{runs}");
+    }
+}
+
+/// Waits until the counts add up to the ledger. A run's output is durable when the run shows as a success; the bucket has
+/// it when the sink has read it, partition by partition. A row that was missed or counted twice stays so, and fails here.
+fn wait_until_counted(daemon: &Daemon, counts: &str, devices: &[Device]) {
+    let expected: BTreeMap<String, i64> =
+        devices.iter().map(|device| (device.client_id.clone(), device.ledger.len() as i64)).collect();
+    let until = Instant::now() + Duration::from_secs(15);
+    loop {
+        let mut counted: BTreeMap<String, i64> = BTreeMap::new();
+        for row in daemon.rows(&format!("from(bucket: \"{counts}\") |> range(start: 0)")) {
+            let device = row["device"].as_str().expect("a device").to_string();
+            *counted.entry(device).or_default() += row["_value"].as_i64().expect("a count");
+        }
+        if counted == expected {
+            return;
+        }
+        if Instant::now() > until {
+            let runs = daemon.output(&["task", "runs", "counting", "--limit", "1000"]);
+            let unusual: Vec<_> = runs.lines().filter(|line| !line.contains("success")).collect();
+            panic!("the counting task saw {counted:?}, the ledger has {expected:?}; runs that are no success: {unusual:#?}");
+        }
     }
 }
 

@@ -100,7 +100,8 @@ impl Case {
     async fn store(&self, directory: &Path, flush_every: usize) -> (StoreWorld, Arc<Store>) {
         let catalogue = Arc::new(Catalogue::open(&directory.join("catalogue")).unwrap());
         let clock = Arc::new(ManualClock::new(self.now_ns));
-        let options = StoreOptions::default();
+        // Small stretches, so that scans are cut.
+        let options = StoreOptions { scan_stretch_rows: 5, ..StoreOptions::default() };
         let store = Store::open(directory, options, catalogue, Arc::clone(&clock) as _).await.unwrap();
         for (name, points) in &self.buckets {
             let bucket = store.create_bucket(NewBucket::named(name)).unwrap();

@@ -98,6 +98,7 @@ impl Daemon {
             flush_bytes: config.sink.flush_bytes.as_usize(),
             flush_age_ns: config.sink.flush_age.nanoseconds(),
             vacuum_after_ns: config.store.vacuum_after.nanoseconds(),
+            ..StoreOptions::default()
         };
         let store = Store::open(&directory.path, store_options, Arc::clone(&catalogue), Arc::clone(&clock)).await?;
         let store = Arc::new(store);

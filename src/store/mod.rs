@@ -70,6 +70,8 @@ pub struct StoreOptions {
     pub flush_age_ns: i64,
     /// Files stay on the disk for so long after they were replaced, in nanoseconds.
     pub vacuum_after_ns: i64,
+    /// A scan of more rows is read in stretches of series, of at most about so many rows each.
+    pub scan_stretch_rows: u64,
 }
 
 /// Tables whose logs are read at once on opening.
@@ -83,6 +85,7 @@ impl Default for StoreOptions {
             flush_bytes: 64 << 20,
             flush_age_ns: 30 * 1_000_000_000,
             vacuum_after_ns: 86_400 * 1_000_000_000,
+            scan_stretch_rows: 1 << 20,
         }
     }
 }

@@ -7,7 +7,7 @@
 
 use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use arrow::array::{Array, ArrayRef, AsArray};
 use arrow::datatypes::{Float64Type, Int64Type, TimestampNanosecondType, UInt64Type};
@@ -51,9 +51,26 @@ pub(crate) struct PlainTable {
     pub(crate) rows: Vec<Vec<Cell>>,
 }
 
+/// Large scans read on threads of a runtime.
+static RUNTIME: LazyLock<tokio::runtime::Runtime> =
+    LazyLock::new(|| tokio::runtime::Builder::new_multi_thread().worker_threads(2).build().unwrap());
+
 /// The tables of a scan over memory in the order of their ids.
 pub(crate) fn read(taken: Taken) -> Vec<PlainTable> {
-    block_on(read_all(taken))
+    RUNTIME.block_on(read_all(taken))
+}
+
+/// Offers operators to a scan and reads it, at once and in small stretches: the answers have to be equal.
+pub(crate) async fn offer_and_read(store: &Store, source: &SourceRef, ops: &[PushOp]) -> (usize, Vec<PlainTable>) {
+    let taken = store.offer(source, ops, usize::MAX).unwrap();
+    let count = taken.count;
+    let tables = read_all(taken).await;
+    for stretch_rows in [1, 7] {
+        let cut = store.offer_in_stretches(source, ops, usize::MAX, stretch_rows).unwrap();
+        assert_eq!(cut.count, count);
+        assert!(read_all(cut).await == tables, "in stretches of {stretch_rows} rows the scan gives other tables");
+    }
+    (count, tables)
 }
 
 /// The tables of a scan in the order of their ids. Checks the invariants of chunks on the way.
@@ -298,8 +315,7 @@ impl Fixture {
     /// Reads a bucket, offering some operators.
     pub(crate) fn read(&self, bucket: &str, bounds: Bounds, ops: &[PushOp]) -> (usize, Vec<PlainTable>) {
         let source = SourceRef { bucket: bucket.into(), bounds };
-        let taken = self.store.offer(&source, ops, usize::MAX).unwrap();
-        (taken.count, read(taken))
+        RUNTIME.block_on(offer_and_read(&self.store, &source, ops))
     }
 }
 

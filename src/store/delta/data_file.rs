@@ -93,6 +93,11 @@ impl DataFile {
         }
     }
 
+    /// Its series, in the order of the rows; none as long as nobody has read them.
+    pub(crate) fn known_series(&self) -> &[SeriesRows] {
+        self.series.get().map_or(&[], |series| series.as_slice())
+    }
+
     /// Whether it may have rows with `start_ns <= time < stop_ns`.
     pub(crate) fn may_hold(&self, start_ns: i64, stop_ns: i64) -> bool {
         self.times.0 < stop_ns && self.times.1 >= start_ns

@@ -26,7 +26,7 @@ use std::sync::Arc;
 use object_store::ObjectStore;
 use object_store::path::Path;
 
-use self::data_file::DataFile;
+pub(crate) use self::data_file::DataFile;
 pub(crate) use self::durable_files::DurableFiles;
 use self::flush::Writer;
 pub(crate) use self::log::SourcePositions;

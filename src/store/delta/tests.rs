@@ -13,7 +13,7 @@ use proptest::prelude::*;
 use tempfile::TempDir;
 
 use super::super::scan::tests::points;
-use super::super::testing::{Cell, Oracle, PlainTable, START, always, open_store, partition, read_all, row};
+use super::super::testing::{Cell, Oracle, PlainTable, START, always, offer_and_read, open_store, partition, row};
 use super::super::{
     CompactReport, FlushReport, MaintenanceReport, NewBucket, SeqPoint, SourcePartition, Store, StoreOptions,
 };
@@ -74,7 +74,7 @@ impl Bench {
 
     async fn read(&self, bounds: Bounds, ops: &[PushOp]) -> Vec<PlainTable> {
         let source = SourceRef { bucket: self.bucket.clone(), bounds };
-        read_all(self.store().offer(&source, ops, usize::MAX).unwrap()).await
+        offer_and_read(self.store(), &source, ops).await.1
     }
 
     fn context(&self) -> MaintenanceContext {

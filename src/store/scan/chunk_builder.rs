@@ -26,6 +26,11 @@ pub(super) struct Shapes {
 }
 
 impl Shapes {
+    /// The same shapes for other plans.
+    pub(super) fn of_other_plans(self) -> Shapes {
+        Shapes { by_source: HashMap::new(), shared: self.shared }
+    }
+
     /// The shape of tables of a plan's tag group with some of its fields; `source` is the plan's place, the group and what
     /// the fields follow from.
     pub(super) fn get(&mut self, source: (u32, u32, u32), plan: &TablePlan, fields: &[u32], wide: bool) -> Arc<Shape> {

@@ -121,6 +121,15 @@ impl Emitter {
         }
     }
 
+    /// Goes on where an emitter has ended: with its shapes, and with the ids after its own.
+    pub(super) fn after(mut self, earlier: Option<Emitter>) -> Self {
+        if let Some(earlier) = earlier {
+            self.shapes = earlier.shapes.of_other_plans();
+            self.next_id = earlier.next_id;
+        }
+        self
+    }
+
     /// The next chunk.
     pub(super) fn next(&mut self) -> Result<Option<Chunk>> {
         if let Some(fold) = self.fold.clone() {

@@ -9,21 +9,19 @@ mod chunks;
 mod order;
 mod remembered;
 mod snapshot;
+mod source;
 mod table_plan;
 
 use std::sync::Arc;
 
-use futures::future::BoxFuture;
-
 pub use self::snapshot::Snapshot;
 
-use self::chunks::{Emitter, ScanFold};
-use self::table_plan::TablePlan;
+use self::chunks::ScanFold;
+use self::source::{PinnedScan, ScanSource, Wanted};
 use super::Store;
 use super::predicate::{Identity, IdentityFilter, all_hold};
 use super::table::TableView;
 use crate::error::Result;
-use crate::table::Chunk;
 use crate::table::scan::{Bounds, ChunkSource, Parts, PushOp, Scan, SourceRef, StreamProps, TableOrder, Taken};
 
 impl Store {
@@ -35,10 +33,32 @@ impl Store {
         self.offer_at(&Snapshot::default(), source, ops, max)
     }
 
+    /// The same, with another size of stretches.
+    #[cfg(test)]
+    pub(crate) fn offer_in_stretches(
+        &self,
+        source: &SourceRef,
+        ops: &[PushOp],
+        max: usize,
+        stretch_rows: u64,
+    ) -> Result<Taken> {
+        self.open(&Snapshot::default(), source, (ops, max), stretch_rows)
+    }
+
     /// The same of buckets as a snapshot has them; what it has not yet looked at it pins now.
     ///
     /// Errors: `NotFound` when the bucket does not exist.
     pub fn offer_at(&self, snapshot: &Snapshot, source: &SourceRef, ops: &[PushOp], max: usize) -> Result<Taken> {
+        self.open(snapshot, source, (ops, max), self.options.scan_stretch_rows)
+    }
+
+    fn open(
+        &self,
+        snapshot: &Snapshot,
+        source: &SourceRef,
+        (ops, max): (&[PushOp], usize),
+        stretch_rows: u64,
+    ) -> Result<Taken> {
         let bucket = snapshot.bucket(self, &source.bucket)?;
         let mut count = 0;
         let mut filter = IdentityFilter::default();
@@ -94,7 +114,8 @@ impl Store {
             },
         );
         let fold = fold.map(Arc::new);
-        let pinned = PinnedScan { bounds: source.bounds, kept, filter, wide, pick, fold, views };
+        let what = Wanted { bounds: source.bounds, kept, filter, wide, pick, fold };
+        let pinned = PinnedScan { what, views, stretch_rows };
         let props = StreamProps {
             parts: Parts::Clustered,
             tables: TableOrder::KeySorted,
@@ -103,7 +124,7 @@ impl Store {
             one_shape: false,
             bounds: Some(source.bounds),
         };
-        let source: Box<dyn ChunkSource> = Box::new(ScanSource::Pinned(pinned));
+        let source: Box<dyn ChunkSource> = Box::new(ScanSource::new(pinned));
         Ok(Taken { count, scan: Scan { partitions: vec![source], props, explain } })
     }
 }
@@ -124,19 +145,6 @@ fn pivots_without_collision(view: &TableView, filter: &IdentityFilter) -> bool {
     !fields.any(|field| collides(&field.name) && holds_for_field(filter, &view.table.measurement, &field.name))
 }
 
-/// What an offer pinned.
-struct PinnedScan {
-    /// What was asked for.
-    bounds: Bounds,
-    /// What of it is kept.
-    kept: Bounds,
-    filter: IdentityFilter,
-    wide: bool,
-    pick: Option<Pick>,
-    fold: Option<Arc<ScanFold>>,
-    views: Vec<TableView>,
-}
-
 /// Which row of each table is wanted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Pick {
@@ -147,49 +155,6 @@ enum Pick {
 /// Every row of a read has a value in it.
 fn has_a_value_always(column: &str) -> bool {
     matches!(column, "_value" | "_time")
-}
-
-impl PinnedScan {
-    async fn start(self) -> Result<Emitter> {
-        let mut tables = Vec::new();
-        for view in &self.views {
-            if let Some(plan) = TablePlan::read(view, &self.filter, self.kept, self.pick).await? {
-                tables.push(plan);
-            }
-        }
-        let emitter = match self.wide {
-            true => Emitter::wide(tables, &self.filter, self.bounds),
-            false => Emitter::long(tables, &self.filter, self.bounds, self.pick),
-        };
-        Ok(emitter.folding(self.fold))
-    }
-}
-
-/// The one partition of a scan.
-enum ScanSource {
-    Pinned(PinnedScan),
-    Open(Emitter),
-    Done,
-}
-
-impl ChunkSource for ScanSource {
-    fn next(&mut self) -> BoxFuture<'_, Result<Option<Chunk>>> {
-        Box::pin(async move {
-            if let ScanSource::Pinned(_) = self
-                && let ScanSource::Pinned(pinned) = std::mem::replace(self, ScanSource::Done)
-            {
-                *self = ScanSource::Open(pinned.start().await?);
-            }
-            let chunk = match self {
-                ScanSource::Open(emitter) => emitter.next()?,
-                _ => None,
-            };
-            if chunk.is_none() {
-                *self = ScanSource::Done;
-            }
-            Ok(chunk)
-        })
-    }
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 //! Used when a scan starts. The key's labels are compared in byte order, so a tag whose key sorts before `_field` decides
 //! before the field does, and one between `_field` and `_measurement` before the measurement.
 
-use super::super::series::compare_tags;
+use super::super::series::{SeriesOrder, compare_tags};
 use super::table_plan::TablePlan;
 
 /// One table that a scan may give.
@@ -24,6 +24,12 @@ pub(super) struct Span {
     before: &'static str,
 }
 
+impl Span {
+    fn contains(self, key: &str) -> bool {
+        self.after < key && key < self.before
+    }
+}
+
 /// Tags that decide before the field.
 pub(super) const BEFORE_FIELD: Span = Span { after: "", before: "_field" };
 /// Tags that decide before the measurement, after the field.
@@ -31,11 +37,14 @@ pub(super) const BETWEEN: Span = Span { after: "_field", before: "_measurement" 
 /// Tags that decide before the measurement where there is no field in the key.
 pub(super) const BEFORE_MEASUREMENT: Span = Span { after: "", before: "_measurement" };
 
+/// Whether series of these orders have a tag within a span.
+pub(super) fn decides<'a>(mut orders: impl Iterator<Item = &'a SeriesOrder>, span: Span) -> bool {
+    orders.any(|order| order.groups.iter().flat_map(|group| group.keys.iter()).any(|key| span.contains(key)))
+}
+
 /// The rank of every series of every plan by its tags within a span; `None` when no series has such a tag.
 pub(super) fn ranks(plans: &[TablePlan], span: Span) -> Option<Vec<Vec<u32>>> {
-    let within = |key: &str| span.after < key && key < span.before;
-    let mut keys = plans.iter().flat_map(|plan| &plan.order.groups).flat_map(|group| group.keys.iter());
-    if !keys.any(|key| within(key)) {
+    if !decides(plans.iter().map(|plan| &*plan.order), span) {
         return None;
     }
     let mut all: Vec<(u32, u32)> = Vec::new();
@@ -44,7 +53,7 @@ pub(super) fn ranks(plans: &[TablePlan], span: Span) -> Option<Vec<Vec<u32>>> {
     }
     let tags = |(table, series): (u32, u32)| {
         let plan = &plans[table as usize];
-        plan.tags(&plan.series[series as usize]).filter(|(key, _)| within(key))
+        plan.tags(&plan.series[series as usize]).filter(|(key, _)| span.contains(key))
     };
     all.sort_by(|left, right| compare_tags(tags(*left), tags(*right)));
     let mut ranks: Vec<Vec<u32>> = plans.iter().map(|plan| vec![0; plan.series.len()]).collect();

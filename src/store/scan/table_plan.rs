@@ -2,10 +2,12 @@
 //!
 //! Made when a scan starts; read by the emitter. Filters on the series and on the time are done here.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use super::super::columns::{Field, FieldId};
 use super::super::deletes::Masks;
+use super::super::files::DataFile;
 use super::super::merge::{FieldColumns, MergedRows, Part};
 use super::super::predicate::{Identity, IdentityFilter, all_hold, all_hold_at};
 use super::super::run::{Run, SeriesRows};
@@ -25,7 +27,7 @@ pub(super) struct PlannedSeries {
     pub(super) group: u32,
     pub(super) row: u32,
     /// Its merged rows.
-    pub(super) rows: std::ops::Range<usize>,
+    pub(super) rows: Range<usize>,
 }
 
 /// A field that is asked for.
@@ -47,11 +49,25 @@ pub(super) struct TablePlan {
     pub(super) merged: MergedRows,
 }
 
+/// What a scan wants of a table: the series, the fields, and the files that may have them. It is read in one go or, where
+/// that would be too much at once, in stretches of series.
+pub(super) struct TableScan {
+    view: TableView,
+    /// Ascending by name.
+    pub(super) fields: Vec<FieldId>,
+    files: Vec<Arc<DataFile>>,
+    selection: Selection,
+    /// At most so many rows has each series in the range, by its place in the order; 0 where it is not wanted.
+    rows: Vec<u32>,
+}
+
 /// The series of a measurement that are asked for.
 pub(super) struct Selection {
     pub(super) order: Arc<SeriesOrder>,
     /// For each series its place in the order, or [`NOT_WANTED`].
-    places: Vec<u32>,
+    places: Arc<[u32]>,
+    /// Places in the order that are looked at.
+    within: Range<u32>,
 }
 
 const NOT_WANTED: u32 = u32::MAX;
@@ -65,22 +81,23 @@ impl Selection {
                 places[one.series as usize] = place as u32;
             }
         }
-        Selection { order, places }
+        let within = 0..order.sorted.len() as u32;
+        Selection { order, places: places.into(), within }
     }
 
     pub(super) fn place(&self, series: SeriesId) -> Option<u32> {
-        self.places.get(series as usize).copied().filter(|place| *place != NOT_WANTED)
+        self.places.get(series as usize).copied().filter(|place| self.within.contains(place))
+    }
+
+    /// Of those, the series at some places of the order.
+    fn of(&self, within: Range<u32>) -> Self {
+        Selection { order: Arc::clone(&self.order), places: Arc::clone(&self.places), within }
     }
 }
 
-impl TablePlan {
-    /// Reads what a scan wants of a table: `None` if there is nothing.
-    pub(super) async fn read(
-        view: &TableView,
-        filter: &IdentityFilter,
-        bounds: Bounds,
-        pick: Option<Pick>,
-    ) -> Result<Option<Self>> {
+impl TableScan {
+    /// What a scan wants of a table: `None` if there is nothing.
+    pub(super) async fn open(view: TableView, filter: &IdentityFilter, bounds: Bounds) -> Result<Option<Self>> {
         let measurement = &view.table.measurement;
         let mut fields: Vec<(FieldId, &Field)> = (0..).zip(view.columns.fields()).collect();
         fields.retain(|(_, field)| holds_for_field(filter, measurement, &field.name));
@@ -88,11 +105,72 @@ impl TablePlan {
         if fields.is_empty() {
             return Ok(None);
         }
-
-        let ids: Vec<FieldId> = fields.iter().map(|(id, _)| *id).collect();
+        let fields = fields.into_iter().map(|(id, _)| id).collect();
         // Series of files become known first, so that the order has them all.
         let files = view.files_within(bounds).await?;
         let selection = Selection::new(view.table.series_order(), measurement, filter);
+        let mut rows = vec![0u32; selection.order.sorted.len()];
+        let of_files = files.iter().flat_map(|file| file.known_series());
+        for one in view.runs.iter().flat_map(|run| &run.series).chain(of_files) {
+            if let Some(place) = selection.place(one.series) {
+                let rows = &mut rows[place as usize];
+                *rows = rows.saturating_add(one.end - one.start);
+            }
+        }
+        Ok(Some(TableScan { view, fields, files, selection, rows }))
+    }
+
+    /// The most rows that it can have.
+    pub(super) fn most_rows(&self) -> u64 {
+        self.rows.iter().map(|rows| u64::from(*rows)).sum()
+    }
+
+    /// All of its series: places in their order.
+    pub(super) fn all(&self) -> Range<u32> {
+        0..self.rows.len() as u32
+    }
+
+    /// Stretches of series, in order, of about so many rows each; a series is never split.
+    pub(super) fn stretches(&self, rows: u64) -> Vec<Range<u32>> {
+        let mut stretches = Vec::new();
+        let mut start = 0;
+        let mut sum = 0;
+        for (place, of_series) in (0..).zip(&self.rows) {
+            if sum > 0 && sum + u64::from(*of_series) > rows {
+                stretches.push(start..place);
+                (start, sum) = (place, 0);
+            }
+            sum += u64::from(*of_series);
+        }
+        if sum > 0 {
+            stretches.push(start..self.rows.len() as u32);
+        }
+        stretches
+    }
+
+    /// The order of the series.
+    pub(super) fn order(&self) -> &SeriesOrder {
+        &self.selection.order
+    }
+
+    /// The name of a field.
+    pub(super) fn field_name(&self, field: FieldId) -> &Name {
+        &self.view.columns.fields()[field as usize].name
+    }
+
+    /// Reads some of the series and fields: `None` if there is nothing.
+    pub(super) async fn read(
+        &self,
+        fields: &[FieldId],
+        series: Range<u32>,
+        filter: &IdentityFilter,
+        bounds: Bounds,
+        pick: Option<Pick>,
+    ) -> Result<Option<TablePlan>> {
+        let (view, files) = (&self.view, &self.files);
+        let measurement = &view.table.measurement;
+        let selection = self.selection.of(series);
+
         let masks = view.masks.within(measurement, bounds);
         // What is remembered does not know of deletes.
         let deleted = !masks.is_empty()
@@ -100,13 +178,13 @@ impl TablePlan {
             || files.iter().any(|file| file.holds_deletes());
         let latest = view.latest.as_ref().filter(|_| pick == Some(Pick::Last) && filter.of_time.is_empty() && !deleted);
         let remembered = match latest {
-            Some(latest) => Remembered::new(latest, &selection, &ids, view, bounds)?,
+            Some(latest) => Remembered::new(latest, &selection, fields, view, bounds)?,
             None => Remembered::default(),
         };
         let wanted = |series: SeriesId| selection.place(series).is_some() && !remembered.has(series);
         let mut runs = Vec::new();
         if !remembered.all {
-            runs = view.read_files(&files, &wanted, bounds, &ids).await?;
+            runs = view.read_files(files, &wanted, bounds, fields).await?;
             runs.extend(view.runs.iter().cloned());
         }
         let remembered_run = runs.len();
@@ -121,15 +199,18 @@ impl TablePlan {
         };
         let counts = |run: usize, series: SeriesId| (run == remembered_run) == remembered.has(series);
         plan.merge(&runs, &selection, filter, bounds, (&masks, counts));
-        for (id, field) in fields {
-            if runs.iter().any(|run| run.column(id as usize).is_some()) {
-                let columns = FieldColumns::new(&runs, id as usize);
+        for id in fields {
+            if runs.iter().any(|run| run.column(*id as usize).is_some()) {
+                let field = &view.columns.fields()[*id as usize];
+                let columns = FieldColumns::new(&runs, *id as usize);
                 plan.fields.push(PlannedField { name: field.name.clone(), column_type: field.column_type, columns });
             }
         }
         Ok((!plan.series.is_empty() && !plan.fields.is_empty()).then_some(plan))
     }
+}
 
+impl TablePlan {
     /// The tags of a series.
     pub(super) fn tags(&self, series: &PlannedSeries) -> impl Iterator<Item = (&str, &str)> + '_ {
         self.order.groups[series.group as usize].tags(series.row)
