@@ -226,7 +226,9 @@ fn wait_until_counted(daemon: &Daemon, counts: &str, devices: &[Device]) {
         if Instant::now() > until {
             let runs = daemon.output(&["task", "runs", "counting", "--limit", "1000"]);
             let unusual: Vec<_> = runs.lines().filter(|line| !line.contains("success")).collect();
-            panic!("the counting task saw {counted:?}, the ledger has {expected:?}; runs that are no success: {unusual:#?}");
+            panic!(
+                "the counting task saw {counted:?}, the ledger has {expected:?}; runs that are no success: {unusual:#?}"
+            );
         }
     }
 }

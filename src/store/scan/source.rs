@@ -99,7 +99,8 @@ impl Cut {
 
     /// Single rows of each table are little to give, however much they are chosen from.
     fn is_small(&self) -> bool {
-        self.what.pick.is_some() || self.tables.iter().map(TableScan::most_rows).sum::<u64>() <= self.stretch_rows / SMALL_PART
+        self.what.pick.is_some()
+            || self.tables.iter().map(TableScan::most_rows).sum::<u64>() <= self.stretch_rows / SMALL_PART
     }
 
     /// The scan in parts that follow each other; `None` where tags decide the order of tables before measurement or field,
@@ -148,9 +149,8 @@ impl Cut {
             give_all(&mut self.whole().await?, chunks).await?;
             return Ok(());
         };
-        let mut plans = stream::iter(stretches)
-            .map(|stretch| tokio::spawn(Arc::clone(&self).read(stretch)))
-            .buffered(READ_AHEAD);
+        let mut plans =
+            stream::iter(stretches).map(|stretch| tokio::spawn(Arc::clone(&self).read(stretch))).buffered(READ_AHEAD);
         let mut last: Option<Emitter> = None;
         while let Some(read) = plans.next().await {
             let read = read.map_err(|error| Error::internal(format!("a part of a scan ended early: {error}")))?;
