@@ -13,7 +13,9 @@ use proptest::prelude::*;
 use tempfile::TempDir;
 
 use super::super::scan::tests::points;
-use super::super::testing::{Cell, Oracle, PlainTable, START, always, offer_and_read, open_store, partition, row};
+use super::super::testing::{
+    Cell, Oracle, PlainTable, START, always, offer_and_read, open_store, partition, read_all, row,
+};
 use super::super::{
     CompactReport, FlushReport, MaintenanceReport, NewBucket, SeqPoint, SourcePartition, Store, StoreOptions,
 };

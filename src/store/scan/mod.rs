@@ -42,17 +42,17 @@ impl Store {
         max: usize,
         stretch_rows: u64,
     ) -> Result<Taken> {
-        self.open(&Snapshot::default(), source, (ops, max), stretch_rows)
+        self.open_scan(&Snapshot::default(), source, (ops, max), stretch_rows)
     }
 
     /// The same of buckets as a snapshot has them; what it has not yet looked at it pins now.
     ///
     /// Errors: `NotFound` when the bucket does not exist.
     pub fn offer_at(&self, snapshot: &Snapshot, source: &SourceRef, ops: &[PushOp], max: usize) -> Result<Taken> {
-        self.open(snapshot, source, (ops, max), self.options.scan_stretch_rows)
+        self.open_scan(snapshot, source, (ops, max), self.options.scan_stretch_rows)
     }
 
-    fn open(
+    fn open_scan(
         &self,
         snapshot: &Snapshot,
         source: &SourceRef,
