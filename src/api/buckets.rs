@@ -2,6 +2,8 @@
 //!
 //! The shapes are InfluxDB's, with the key `topics` beside them.
 
+use std::sync::Arc;
+
 use axum::Json;
 use axum::extract::{Path, Query, State};
 use axum::http::StatusCode;
@@ -181,11 +183,18 @@ pub(super) async fn stats(State(api): Shared, Path(bucket): Path<String>) -> Api
 /// Makes one sorted group of files of each day of a bucket.
 pub(super) async fn compact(State(api): Shared, Path(bucket): Path<String>) -> ApiResult<Json<Value>> {
     let bucket = api.store.bucket(&bucket)?;
-    let done = api.store.compact_bucket(&bucket.id).await?;
+    let (store, id) = (Arc::clone(&api.store), bucket.id.clone());
+    let done = to_its_end(async move { store.compact_bucket(&id).await }).await?;
     Ok(Json(json!({
         "id": &*bucket.id, "name": &*bucket.name, "tables": done.tables, "filesBefore": done.files_before,
         "filesAfter": done.files_after, "rows": done.rows,
     })))
+}
+
+/// Work that goes on when the client does not wait for it: a handler is dropped with its connection, and a commit that is
+/// dropped half way has to be found out about later.
+async fn to_its_end<T: Send + 'static>(work: impl Future<Output = Result<T>> + Send + 'static) -> Result<T> {
+    tokio::spawn(work).await.unwrap_or_else(|error| Err(Error::internal(format!("the work ended early: {error}"))))
 }
 
 #[derive(Deserialize)]
@@ -208,7 +217,8 @@ pub(super) async fn retype(
         Error::invalid(format!("there is no type {:?}", body.type_name))
             .with_hint("a field is of type bool, int, uint, float or string")
     })?;
-    api.sink.retype(&bucket, &body.measurement, &body.field, to).await?;
+    let sink = Arc::clone(&api.sink);
+    to_its_end(async move { sink.retype(&bucket, &body.measurement, &body.field, to).await }).await?;
     Ok(StatusCode::ACCEPTED)
 }
 
@@ -225,7 +235,8 @@ pub(super) async fn rebuild(
     Json(body): Json<RebuildBody>,
 ) -> ApiResult<StatusCode> {
     let bucket = api.store.bucket(&bucket)?;
-    api.sink.rebuild(&bucket, body.force).await?;
+    let sink = Arc::clone(&api.sink);
+    to_its_end(async move { sink.rebuild(&bucket, body.force).await }).await?;
     Ok(StatusCode::ACCEPTED)
 }
 
