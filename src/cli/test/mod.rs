@@ -48,7 +48,7 @@ pub(crate) async fn run(options: TestOptions) -> Outcome {
                 Some(problem) => {
                     failed += 1;
                     println!("FAIL  {}: {}", case.file, case.name);
-                    problem.lines().for_each(|line| println!("      {line}"));
+                    problem.trim_end().lines().for_each(|line| println!("      {}", line.trim_end()));
                 }
             }
         }

@@ -84,7 +84,7 @@ static BUILTINS: &[Builtin] = &[
         "The _value after double exponential smoothing.",
         of_series!("holtWinters(smoothingFactor: 0.5, trendFactor: 0.5)"),
         |call| {
-            let (smoothing, trend) = (float_or(call, "smoothingFactor")?, float_or(call, "trendFactor")?);
+            let (smoothing, trend) = (call.float_or("smoothingFactor", 0.0)?, call.float_or("trendFactor", 0.0)?);
             plain(call, SeriesFunction::smoothed(smoothing, trend)?)
         },
     ),
@@ -115,7 +115,7 @@ static BUILTINS: &[Builtin] = &[
         of_series!("linearRegression(predict: true, fromNow: 60.0)"),
         |call| {
             let predict = call.bool_or("predict", false)?;
-            let seconds = float_or(call, "fromNow")?;
+            let seconds = call.float_or("fromNow", 0.0)?;
             plain(call, SeriesFunction::Regression { predict: predict.then_some(seconds) })
         },
     ),
@@ -132,7 +132,7 @@ static BUILTINS: &[Builtin] = &[
             let column =
                 |name, default: &str| Ok::<_, Error>(call.optional_string(name)?.unwrap_or_else(|| default.into()));
             let quantile = BucketQuantile {
-                quantile: float_or(call, "quantile")?,
+                quantile: call.float_or("quantile", 0.0)?,
                 count_column: column("countColumn", "_value")?,
                 bound_column: column("upperBoundColumn", "le")?,
                 value_column: column("valueColumn", "_value")?,
@@ -199,13 +199,6 @@ pub fn package() -> Package {
 
 fn plain(call: &mut Call<'_>, function: SeriesFunction) -> Result<Value> {
     Ok(transform(function, call.stream("tables")?, call))
-}
-
-fn float_or(call: &Call<'_>, name: &str) -> Result<f64> {
-    match call.optional(name) {
-        None => Ok(0.0),
-        Some(_) => call.float(name),
-    }
 }
 
 /// A part of the calendar at a time in seconds, in UTC.
