@@ -20,6 +20,12 @@ pub const CONTENT_TYPE: &str = "application/vnd.fluxmill.delete+json";
 /// About how many bytes of series and times one record of points takes at most.
 const RECORD_BYTES: usize = 256 << 10;
 
+/// Most points that one record names: a few series and times make very many.
+const RECORD_POINTS: usize = 1_000_000;
+
+/// The longest text of a predicate.
+const PREDICATE_BYTES: usize = 64 << 10;
+
 /// A delete record's payload.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Delete {
@@ -129,10 +135,19 @@ impl Delete {
 
     /// From a payload.
     ///
-    /// Problems: `invalid-json` for what is no delete.
+    /// Problems: `invalid-json` for what is no delete, `refused` for one that names too many points.
     pub fn read(payload: &[u8]) -> std::result::Result<Self, Problem> {
-        serde_json::from_slice(payload)
-            .map_err(|error| Problem::new(ProblemCode::InvalidJson, format!("this is no delete: {error}")))
+        let delete: Delete = serde_json::from_slice(payload)
+            .map_err(|error| Problem::new(ProblemCode::InvalidJson, format!("this is no delete: {error}")))?;
+        if let Deleted::Points(sets) = &delete.what {
+            let of_set = |set: &PointSet| set.series.len().saturating_mul(set.times.len());
+            let points = sets.iter().map(of_set).fold(0, usize::saturating_add);
+            if points > RECORD_POINTS {
+                let detail = format!("the delete names {points} points; a record has at most {RECORD_POINTS}");
+                return Err(Problem::new(ProblemCode::Refused, detail));
+            }
+        }
+        Ok(delete)
     }
 }
 
@@ -159,16 +174,17 @@ pub fn sets_of(points: impl IntoIterator<Item = (SeriesName, i64)>) -> Vec<Point
 /// The same points in portions that fit into a record each.
 pub fn portions(sets: Vec<PointSet>) -> Vec<Vec<PointSet>> {
     let mut portions: Vec<Vec<PointSet>> = Vec::new();
-    let mut used = RECORD_BYTES;
+    let (mut used, mut points) = (RECORD_BYTES, 0);
     for set in sets {
         // At most a quarter of a record are times, so that the series get on with them.
         for times in set.times.chunks(RECORD_BYTES / 4 / 20) {
             let mut open = false;
             for series in &set.series {
                 let bytes = series.bytes();
-                if used + bytes + if open { 0 } else { times.len() * 20 } > RECORD_BYTES {
+                let more = bytes + if open { 0 } else { times.len() * 20 };
+                if used + more > RECORD_BYTES || points + times.len() > RECORD_POINTS {
                     portions.push(Vec::new());
-                    (used, open) = (0, false);
+                    (used, points, open) = (0, 0, false);
                 }
                 if let Some(portion) = portions.last_mut() {
                     if !open {
@@ -180,6 +196,7 @@ pub fn portions(sets: Vec<PointSet>) -> Vec<Vec<PointSet>> {
                     }
                 }
                 used += bytes;
+                points += times.len();
             }
         }
     }
@@ -197,6 +214,10 @@ pub fn points_of(sets: &[PointSet]) -> impl Iterator<Item = (&SeriesName, i64)> 
 pub fn parse_predicate(text: &str) -> Result<Vec<Condition>> {
     let mut reader = Reader { text, at: 0, open: 0 };
     let mut conditions = Vec::new();
+    if text.len() > PREDICATE_BYTES {
+        let message = format!("the predicate has {} bytes: at most {PREDICATE_BYTES} are read", text.len());
+        return Err(Error::invalid(message));
+    }
     if reader.peek().is_none() {
         return Ok(conditions);
     }
@@ -378,6 +399,9 @@ mod tests {
         assert_eq!(many.len(), 1);
         let portions = portions(many.clone());
         assert!(portions.len() > 1);
+        let sparse = sets_of((0..3_000).flat_map(|tag| (0..500).map(move |time| (series(&tag.to_string()), time))));
+        let divided = super::portions(sparse);
+        assert!(divided.len() > 1 && divided.iter().all(|portion| points_of(portion).count() <= RECORD_POINTS));
         for portion in &portions {
             let delete = Delete { bucket: "b".into(), what: Deleted::Points(portion.clone()) };
             assert!(delete.write().unwrap().len() < 512 << 10);
@@ -400,5 +424,8 @@ mod tests {
         let text = r#"{"bucket":"b","range":{"start":0,"stop":1,"predicate":[{"key":"a","op":"=","value":"x"}]}}"#;
         assert!(Delete::read(text.as_bytes()).is_ok(), "as the documentation shows it");
         assert_eq!(Delete::read(b"{}").unwrap_err().code, ProblemCode::InvalidJson);
+        let many = PointSet { series: vec![series("a"); 1_001], times: (0..1_000).collect() };
+        let many = Delete { bucket: "b".into(), what: Deleted::Points(vec![many]) };
+        assert_eq!(Delete::read(many.write().unwrap().as_bytes()).unwrap_err().code, ProblemCode::Refused);
     }
 }
