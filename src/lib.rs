@@ -24,6 +24,8 @@ pub mod name;
 pub mod operators;
 pub mod plan;
 pub mod point;
+#[cfg(feature = "repl")]
+pub mod repl;
 #[cfg(feature = "mqtt")]
 pub mod simulate;
 pub mod store;

@@ -20,6 +20,8 @@ mod ingest;
 mod operations;
 mod query;
 mod readme;
+#[cfg(feature = "repl")]
+mod repl;
 mod support;
 #[cfg(feature = "mqtt")]
 mod tables;

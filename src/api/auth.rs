@@ -175,6 +175,7 @@ fn hex(bytes: &[u8]) -> String {
 fn needed(method: &Method, path: &str) -> Scope {
     let reads = matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS)
         || path.starts_with("/api/v2/query")
+        || path.starts_with("/api/fluxmill/evaluate")
         || path == "/api/fluxmill/explain";
     if path.starts_with("/api/v2/authorizations") {
         return Scope::ALL;

@@ -9,11 +9,13 @@ mod buckets;
 mod dead_letters;
 mod delete;
 mod error;
+mod evaluate;
 mod explain;
 mod health;
 mod orgs;
 mod query;
 mod runs;
+mod schema;
 mod tasks;
 mod topics;
 mod write;
@@ -146,6 +148,9 @@ fn router(api: Arc<Api>) -> Router {
         .route("/api/fluxmill/buckets/{bucket}/rebuild", post(buckets::rebuild))
         .route("/api/fluxmill/buckets/{bucket}/retype", post(buckets::retype))
         .route("/api/fluxmill/buckets/{bucket}/stats", get(buckets::stats))
+        .route("/api/fluxmill/buckets/{bucket}/measurements", get(schema::measurements))
+        .route("/api/fluxmill/evaluate", post(evaluate::evaluate))
+        .route("/api/fluxmill/evaluate/plan", post(evaluate::explain))
         .route("/api/fluxmill/explain", post(explain::explain))
         .route("/api/fluxmill/topics", get(topics::list))
         .route("/api/fluxmill/topics/{topic}", get(topics::show))

@@ -83,7 +83,7 @@ pub(super) async fn query(
     let prefer = headers.get("prefer").and_then(|value| value.to_str().ok()).unwrap_or_default();
     if prefer.starts_with("return-no-content") {
         return match run(&api, request, scope, &mut DiscardResults).await {
-            Ok(()) => Ok(StatusCode::NO_CONTENT.into_response()),
+            Ok(_) => Ok(StatusCode::NO_CONTENT.into_response()),
             Err(error) => Err(explain(&asked.source, error)),
         };
     }
@@ -132,11 +132,16 @@ fn read_dialect(body: DialectBody) -> Result<Dialect> {
 }
 
 /// Runs a script; what it staged is durable when this returns.
-async fn run(api: &Api, request: RunRequest, scope: Scope, results: &mut dyn ResultSink) -> Result<(), RunError> {
+pub(super) async fn run(
+    api: &Api,
+    request: RunRequest,
+    scope: Scope,
+    results: &mut dyn ResultSink,
+) -> Result<RunReport, RunError> {
     wait_for_acknowledged(api).await;
     let report = api.engine.run(request, results).await?;
     if report.writes.is_empty() {
-        return Ok(());
+        return Ok(report);
     }
     if !scope.write {
         let error = Error::new(ErrorKind::Unauthorized, "insufficient permissions for write")
@@ -144,7 +149,7 @@ async fn run(api: &Api, request: RunRequest, scope: Scope, results: &mut dyn Res
         return Err(RunError::failed(error, report));
     }
     match append(api, &report).await {
-        Ok(()) => Ok(()),
+        Ok(()) => Ok(report),
         Err(error) => Err(RunError::failed(error, report)),
     }
 }
@@ -234,7 +239,7 @@ async fn stream(api: Arc<Api>, request: RunRequest, scope: Scope, asked: Asked) 
             }
         };
         let last = match outcome {
-            Ok(()) => Ok(()),
+            Ok(_) => Ok(()),
             Err(error) if !sink.sent => Err(error),
             Err(error) => sink
                 .writer

@@ -24,6 +24,9 @@ pub(crate) enum Command {
     Serve(Box<ServeOptions>),
     /// Run one Flux script
     Query(QueryOptions),
+    /// Flux by the line: completion, history, plots, tasks from queries
+    #[cfg(feature = "repl")]
+    Repl(ReplOptions),
     /// Check task files: every problem with file, line, caret and hint
     Check(CheckOptions),
     /// Show how a script is read and run: tokens, tree, types, plan, and what each step costs
@@ -119,6 +122,16 @@ pub(crate) struct QueryOptions {
     /// How results are printed: table on a terminal, csv in a pipe
     #[arg(long, value_enum)]
     pub format: Option<OutputFormat>,
+    #[command(flatten)]
+    pub target: Target,
+}
+
+#[cfg(feature = "repl")]
+#[derive(Args, Debug)]
+pub(crate) struct ReplOptions {
+    /// Where :as-task writes files (default: the tasks directory of the data directory's daemon, else ./tasks)
+    #[arg(long, value_name = "DIR")]
+    pub tasks_dir: Option<PathBuf>,
     #[command(flatten)]
     pub target: Target,
 }

@@ -10,7 +10,8 @@ use serde::de::DeserializeOwned;
 
 use crate::error::{Error, ErrorKind, Result};
 
-/// A daemon's API.
+/// A daemon's API. Clones share their connections.
+#[derive(Clone)]
 pub(crate) struct Client {
     base: String,
     token: Option<String>,

@@ -14,6 +14,8 @@ mod files;
 mod fmt;
 mod output;
 mod query;
+#[cfg(feature = "repl")]
+mod repl;
 mod route;
 mod serve;
 mod simulate;
@@ -89,6 +91,8 @@ async fn run(arguments: Arguments) -> Outcome {
         Command::Demo(options) => demo::run(options).await,
         Command::Serve(options) => serve::run(*options).await,
         Command::Query(options) => interruptible(query::run(options)).await,
+        #[cfg(feature = "repl")]
+        Command::Repl(options) => repl::run(options).await,
         Command::Check(options) => check::run(&options),
         Command::Explain(options) => interruptible(explain::run(options)).await,
         Command::Fmt(options) => fmt::run(&options),

@@ -49,6 +49,16 @@ impl Target {
         self.data_dir.clone().unwrap_or_else(|| Config::default().data_dir)
     }
 
+    #[cfg(feature = "repl")]
+    /// The tasks directory of the daemon that ran last over the data directory, else the usual one.
+    pub fn tasks_directory(&self) -> PathBuf {
+        let kept = match self.url {
+            Some(_) if self.data_dir.is_none() => None,
+            _ => crate::daemon::kept_config(&self.directory()),
+        };
+        kept.unwrap_or_default().tasks.dir
+    }
+
     /// Connects: to the URL, to the daemon that the data directory names, or to the directory itself.
     ///
     /// Errors: `NotFound` if there is no such directory, `Conflict` if another process holds it without an HTTP listener.

@@ -258,6 +258,15 @@ impl Daemon {
     }
 }
 
+#[cfg(feature = "repl")]
+/// The configuration that was in effect last over a data directory; `None` if there was none that can be read.
+pub(crate) fn kept_config(directory: &Path) -> Option<Config> {
+    if !directory.is_dir() {
+        return None;
+    }
+    DataDirectory::kept_config(directory).ok()
+}
+
 /// The organisation's id: made once, for ever.
 fn org_id(catalogue: &Catalogue) -> Result<Name> {
     const KEY: &str = "org_id";

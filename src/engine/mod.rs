@@ -9,6 +9,7 @@ pub mod memory;
 mod request;
 mod run;
 mod script;
+pub mod session;
 mod store_world;
 mod task_plan;
 

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use tokio_util::sync::CancellationToken;
 
+use super::session::ShownValue;
 use crate::diagnostic::{Diagnostic, Severity, Source};
 use crate::error::{Error, ErrorKind};
 use crate::exec::{BucketWrite, Limits};
@@ -33,6 +34,9 @@ pub struct RunRequest {
     pub limits: Limits,
     /// Ends the run early.
     pub cancel: CancellationToken,
+    /// Whether the report tells the values of expressions and of names: for sessions, with the rows of a table that are
+    /// shown.
+    pub show_values: Option<usize>,
 }
 
 impl RunRequest {
@@ -46,6 +50,7 @@ impl RunRequest {
             max_push_ops: usize::MAX,
             limits: Limits::default(),
             cancel: CancellationToken::new(),
+            show_values: None,
         }
     }
 }
@@ -66,6 +71,8 @@ pub struct RunReport {
     pub warnings: Vec<String>,
     /// The bounded reads, each once, in program order.
     pub sources: Vec<SourceRef>,
+    /// The values of expression statements and of names, if they were asked for.
+    pub values: Vec<ShownValue>,
 }
 
 /// Why a run gave no complete result.

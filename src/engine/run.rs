@@ -12,6 +12,8 @@ use tokio::sync::mpsc;
 use super::explain::{PlanText, Step, Totals};
 use super::request::{RunError, RunReport, RunRequest};
 use super::script::{Script, Times};
+use super::session::ShownValue;
+use crate::diagnostic::Span;
 use crate::error::{Error, ErrorKind, Result};
 use crate::exec::gate::Event;
 use crate::exec::{self, Context, Outcome, ResultSink};
@@ -42,7 +44,8 @@ pub async fn run(
         let world = Arc::clone(&world);
         let times = Times { now_ns: request.now_ns, last_success_ns: request.last_success_ns };
         tokio::task::spawn_blocking(move || {
-            let plan = world.plan_script(&script, times)?;
+            let _running = Running::begin();
+            let Some(plan) = world.plan_script(&script, times)? else { return Ok(()) };
             world.execute(plan, &mut |event| events.blocking_send(event).map_err(|_| gone()))
         })
     };
@@ -77,6 +80,7 @@ pub async fn explain(
         let world = Arc::clone(&world);
         tokio::task::spawn_blocking(move || {
             let plan = world.plan_script(&script, times)?;
+            let Some(plan) = plan else { return Ok((Vec::new(), None)) };
             let steps = crate::plan::explain::steps(&plan);
             let time = if analyze { Some(world.analyze(plan)?) } else { None };
             Ok((steps, time))
@@ -97,6 +101,22 @@ pub async fn explain(
         warnings: report.warnings,
     });
     Ok(PlanText { steps, totals })
+}
+
+/// Counts the scripts whose threads run, for as long as they do: also of one that nobody waits for any more.
+struct Running;
+
+impl Running {
+    fn begin() -> Running {
+        metrics::gauge!("fluxmill_scripts_running").increment(1.0);
+        Running
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        metrics::gauge!("fluxmill_scripts_running").decrement(1.0);
+    }
 }
 
 async fn tell(results: &mut dyn ResultSink, event: Event) -> Result<()> {
@@ -129,6 +149,8 @@ struct ScriptWorld {
     max_push_ops: usize,
     outcome: Mutex<Outcome>,
     sources: Mutex<Vec<SourceRef>>,
+    show_values: Option<usize>,
+    values: Mutex<Vec<ShownValue>>,
 }
 
 impl ScriptWorld {
@@ -139,12 +161,26 @@ impl ScriptWorld {
             max_push_ops: request.max_push_ops,
             outcome: Mutex::new(Outcome::default()),
             sources: Mutex::new(Vec::new()),
+            show_values: request.show_values,
+            values: Mutex::new(Vec::new()),
         }
     }
 
-    fn plan_script(self: &Arc<Self>, script: &Script, times: Times) -> Result<Plan> {
-        let streams = script.evaluate(times, Arc::clone(self) as Arc<dyn host::World>, &self.context.cancel)?;
-        self.plan(&Graph::of_script(&streams)?, true)
+    /// The plan of a script; `None` for one of a session that has values only.
+    fn plan_script(self: &Arc<Self>, script: &Script, times: Times) -> Result<Option<Plan>> {
+        let evaluated = script.evaluate(times, Arc::clone(self) as Arc<dyn host::World>, &self.context.cancel)?;
+        if let Some(rows) = self.show_values {
+            let text = &script.source.text;
+            let expressions = evaluated.values.iter().map(|(span, value)| (None, *span, value));
+            let names = evaluated.names.iter().map(|(name, value)| (Some(name.clone()), Span::default(), value));
+            let shown =
+                expressions.chain(names).map(|(name, span, value)| ShownValue::new(name, span, value, text, rows));
+            *self.values.lock() = shown.collect();
+            if evaluated.streams.is_empty() {
+                return Ok(None);
+            }
+        }
+        self.plan(&Graph::of_script(&evaluated.streams)?, true).map(Some)
     }
 
     fn plan(&self, graph: &Graph, stage: bool) -> Result<Plan> {
@@ -183,6 +219,7 @@ impl ScriptWorld {
             rows_returned: outcome.rows_returned,
             warnings: outcome.warnings,
             sources: std::mem::take(&mut *self.sources.lock()),
+            values: std::mem::take(&mut *self.values.lock()),
         }
     }
 }

@@ -11,8 +11,7 @@ use tokio_util::sync::CancellationToken;
 use crate::diagnostic::{Diagnostic, Severity, Source};
 use crate::error::Result;
 use crate::flux::check::parse_and_check;
-use crate::flux::eval::{EvalRequest, evaluate};
-use crate::flux::value::Stream;
+use crate::flux::eval::{EvalRequest, Evaluation, evaluate};
 use crate::flux::{Value, host};
 use crate::functions::influxdb::tasks;
 use crate::functions::library;
@@ -44,7 +43,7 @@ impl Script {
         self.diagnostics.iter().all(|diagnostic| diagnostic.severity != Severity::Error)
     }
 
-    /// Evaluates it: the streams that have to run, in program order.
+    /// Evaluates it: the streams that have to run, in program order, and what else a session shows.
     ///
     /// Errors: the first one, with its innermost place in the script; Canceled when `cancel` ends it.
     pub fn evaluate(
@@ -52,7 +51,7 @@ impl Script {
         times: Times,
         world: Arc<dyn host::World>,
         cancel: &CancellationToken,
-    ) -> Result<Vec<Arc<dyn Stream>>> {
+    ) -> Result<Evaluation> {
         let last_success = times.last_success_ns.map_or(Value::Null, Value::Time);
         let cancel = cancel.clone();
         let request = EvalRequest {
@@ -61,7 +60,7 @@ impl Script {
             cancelled: Some(Arc::new(move || cancel.is_cancelled())),
             ..EvalRequest::default()
         };
-        Ok(evaluate(&self.file, library(), request, world)?.streams)
+        evaluate(&self.file, library(), request, world)
     }
 }
 

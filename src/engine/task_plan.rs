@@ -23,9 +23,9 @@ use crate::table::Chunk;
 /// The buckets of a script that runs at these times.
 pub fn task_plan(script: &Script, times: Times) -> TaskPlan {
     let world = Arc::new(NamesOnly::default());
-    let streams = script.evaluate(times, Arc::clone(&world) as Arc<dyn host::World>, &CancellationToken::new());
+    let evaluated = script.evaluate(times, Arc::clone(&world) as Arc<dyn host::World>, &CancellationToken::new());
     let mut plan = std::mem::take(&mut *world.found.lock());
-    match streams.and_then(|streams| Graph::of_script(&streams)) {
+    match evaluated.and_then(|evaluated| Graph::of_script(&evaluated.streams)) {
         Ok(graph) => {
             plan.complete = !*world.asked_for_data.lock();
             graph.nodes.iter().for_each(|node| note(node, &mut plan));

@@ -11,6 +11,7 @@ pub mod host;
 pub mod library;
 pub mod lint;
 pub mod scalar;
+pub mod shown;
 pub mod signature;
 pub mod task_option;
 #[cfg(test)]

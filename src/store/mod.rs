@@ -21,6 +21,7 @@ mod flush;
 mod hot;
 mod latest;
 mod maintain;
+mod measurements;
 mod merge;
 mod predicate;
 mod rebuild;
@@ -45,6 +46,7 @@ pub use self::bucket::{Bucket, NewBucket};
 pub use self::deletes::SeqDelete;
 pub use self::flush::FlushReport;
 pub use self::maintain::{BucketStats, CompactReport, MaintenanceReport};
+pub use self::measurements::Measurement;
 pub use self::scan::Snapshot;
 
 use self::apply::{Positions, columns_key};

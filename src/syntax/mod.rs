@@ -9,13 +9,17 @@ mod format;
 mod lexer;
 pub mod outline;
 mod parser;
+mod pieces;
 mod problems;
 #[cfg(test)]
 mod tests;
 mod token;
+mod unfinished;
 pub mod visit;
 
 pub use format::format;
+pub use pieces::{Piece, PieceKind, pieces};
+pub use unfinished::is_unfinished;
 
 use crate::diagnostic::{Diagnostic, Severity, Span};
 
@@ -26,6 +30,11 @@ pub const MAX_DEPTH: u32 = 200;
 
 /// The longest text that is parsed, in bytes: 64 MiB.
 pub const MAX_TEXT_BYTES: usize = 64 << 20;
+
+/// Whether a word cannot be a name.
+pub fn is_keyword(word: &str) -> bool {
+    token::TokenKind::keyword(word).is_some()
+}
 
 /// What a text was read as.
 #[derive(Clone, Debug)]

@@ -39,6 +39,11 @@ impl Problems {
         self.more_errors |= severity == Severity::Error;
     }
 
+    /// The code of the first problem that was found.
+    pub(super) fn first_code(&self) -> Option<&'static str> {
+        self.list.first().map(|diagnostic| diagnostic.code)
+    }
+
     /// Forgets the problems at or after the byte `start`.
     pub(super) fn forget_from(&mut self, start: u32) {
         self.list.retain(|diagnostic| diagnostic.span.start < start);

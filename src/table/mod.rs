@@ -9,6 +9,7 @@ pub mod chunk;
 pub mod cluster;
 pub mod csv;
 pub mod gather;
+pub mod json_lines;
 pub mod key;
 pub mod layout;
 pub mod merge;

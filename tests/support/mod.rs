@@ -6,3 +6,5 @@ pub mod device;
 #[cfg(feature = "kafka")]
 pub mod kafka;
 pub mod plain;
+#[cfg(feature = "repl")]
+pub mod pty;

@@ -34,6 +34,16 @@ pub(in crate::syntax) struct Context<'a> {
     line_start: Cell<(usize, usize)>,
     /// The statement being parsed has been reported as too deep: once is enough, however wide it is.
     pub(super) too_deep: Cell<bool>,
+    /// Whether a failure was found at the end of the text only, or before it.
+    fails: Cell<Fails>,
+}
+
+/// Where a text fails.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Fails {
+    Nowhere,
+    AtEnd,
+    Before,
 }
 
 const TOO_DEEP: &str = "nested-too-deep";
@@ -56,7 +66,13 @@ impl<'a> Context<'a> {
             problems: RefCell::new(Problems::default()),
             line_start: Cell::new((0, 0)),
             too_deep: Cell::new(false),
+            fails: Cell::new(Fails::Nowhere),
         }
+    }
+
+    /// Whether all that is wrong with the text is that it ends too early.
+    pub(in crate::syntax) fn ended_early(&self) -> bool {
+        self.fails.get() == Fails::AtEnd
     }
 
     pub(in crate::syntax) fn into_problems(self) -> Problems {
@@ -86,6 +102,10 @@ impl<'a> Context<'a> {
 
     /// Reports in words why a production that began at the token `from` failed.
     pub(super) fn report_failure(&self, from: usize, failure: Failure) {
+        let at_end = failure.at + 1 >= self.tokens.len() && self.fails.get() == Fails::Nowhere;
+        // Words of its own mean that it is wrong as it stands, but for an `else` that may follow.
+        let may_go_on = failure.diagnostic.as_ref().is_none_or(|diagnostic| diagnostic.code == "missing-else");
+        self.fails.set(if at_end && may_go_on { Fails::AtEnd } else { Fails::Before });
         if self.problems.borrow().is_full() {
             self.problems.borrow_mut().count(Severity::Error);
             return;
