@@ -191,7 +191,7 @@ fn a_person_types_completes_and_comes_back() {
     terminal.wait_for("import \"influxdata/influxdb/tasks\"");
     terminal.keys(ENTER);
     terminal.wait_for_prompt(PROMPT);
-    terminal.keys("import \"array\"\r");
+    terminal.enter("import \"array\"");
     terminal.wait_for_prompt(PROMPT);
     terminal.keys("array.from(ro");
     terminal.keys(TAB);
@@ -202,7 +202,7 @@ fn a_person_types_completes_and_comes_back() {
     // An unfinished line goes on.
     terminal.keys("numbers = [1,\r");
     terminal.wait_for_prompt(MORE);
-    terminal.keys("2]\r");
+    terminal.enter("2]");
     terminal.wait_for_prompt(PROMPT);
     terminal.keys("numbers\r");
     terminal.wait_for("[1, 2] : [int]");
@@ -263,7 +263,7 @@ fn a_session_beside_a_daemon_knows_its_data_plots_and_makes_tasks() {
     terminal.keys("from(bucket: \"pla");
     terminal.keys(TAB);
     terminal.wait_for("from(bucket: \"plant\"");
-    terminal.keys(")\r");
+    terminal.enter(")");
     terminal.wait_for_prompt(MORE);
     terminal.keys("|> range(start: -2h)\r");
     terminal.wait_for("not all of 240 rows in 4 tables");
@@ -278,10 +278,10 @@ fn a_session_beside_a_daemon_knows_its_data_plots_and_makes_tasks() {
     terminal.wait_for("60 rows in 1 table");
     terminal.wait_for_prompt(PROMPT);
     terminal.keys(":plot\r");
-    let screen = terminal.wait_for("159.5");
-    assert!(screen.contains("bar") && screen.contains("100.5"), "{screen}");
-    assert!(screen.chars().any(|letter| ('\u{2801}'..='\u{28ff}').contains(&letter)), "{screen}");
-    terminal.wait_for_prompt(PROMPT);
+    let is_dot = |letter: char| ('\u{2801}'..='\u{28ff}').contains(&letter);
+    terminal.wait("a plot", |screen| screen.contents().chars().any(is_dot));
+    let screen = terminal.wait_for_prompt(PROMPT);
+    assert!(screen.contains("bar") && screen.contains("100.5") && screen.contains("159.5"), "{screen}");
     terminal.keys("|> last() |> to(bucket: \"plant\")\r");
     terminal.wait_for("1 points written");
     terminal.wait_for_prompt(PROMPT);
@@ -306,6 +306,20 @@ fn a_session_beside_a_daemon_knows_its_data_plots_and_makes_tasks() {
     assert!(terminal.end().success());
 }
 
+#[test]
+fn a_session_opens_a_data_directory_by_itself() {
+    let home = tempfile::tempdir().expect("a directory");
+    let daemon = plant(home.path());
+    assert!(daemon.stop().success());
+    let data = home.path().join("data").display().to_string();
+    let query = "pressure = from(bucket: \"plant\") |> range(start: -2h) |> filter(fn: (r) => r._field == \"bar\")\n\
+        pressure |> last()\n:buckets plant\n";
+    let output = piped(home.path(), &["--data-dir", &data], query);
+    assert!(output.status.success(), "{}", err(&output));
+    assert!(out(&output).contains("159.5") && out(&output).contains("259.5"), "{}", out(&output));
+    assert!(out(&output).contains("fields bar:float, temp:int"), "{}", out(&output));
+}
+
 /// How many scripts run at a daemon, by its own count.
 fn running(daemon: &Daemon) -> f64 {
     let metrics = daemon.get("/metrics");
@@ -328,19 +342,19 @@ fn ctrl_c_ends_a_query_at_the_daemon_too() {
     let data = home.path().join("data").display().to_string();
     let mut terminal = Terminal::start(command(home.path(), &["--data-dir", &data]));
     terminal.wait_for_prompt(PROMPT);
-    terminal.keys("before = 1\r");
+    terminal.enter("before = 1");
     terminal.wait_for_prompt(PROMPT);
-    terminal.keys("import \"array\"\r");
+    terminal.enter("import \"array\"");
     terminal.wait_for_prompt(PROMPT);
     // Every function calls the one before it twice: a row takes hours.
-    terminal.keys("f0 = (x) => x + 1\r");
+    terminal.enter("f0 = (x) => x + 1");
     terminal.wait_for_prompt(PROMPT);
     for level in 1..40 {
-        terminal.keys(&format!("f{level} = (x) => f{0}(x: x) + f{0}(x: x)\r", level - 1));
+        terminal.enter(&format!("f{level} = (x) => f{0}(x: x) + f{0}(x: x)", level - 1));
         terminal.wait_for_prompt(PROMPT);
     }
     for query in ["f39(x: 1)", "array.from(rows: [{v: 1}]) |> map(fn: (r) => ({v: f22(x: r.v) + f22(x: r.v)}))"] {
-        terminal.keys(&format!("{query}\r"));
+        terminal.enter(query);
         wait_until_running(&daemon, true);
         terminal.keys(CTRL_C);
         terminal.wait_for("interrupted");

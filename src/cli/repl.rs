@@ -6,6 +6,7 @@
 use std::io::{BufReader, IsTerminal};
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use async_trait::async_trait;
 use futures::StreamExt;
@@ -31,20 +32,32 @@ pub(crate) async fn run(options: ReplOptions) -> Outcome {
     let interactive = std::io::stdin().is_terminal() && std::io::stdout().is_terminal();
     let (connection, backend) = connect(&options, interactive).await?;
     let tasks_dir = options.tasks_dir.clone().unwrap_or_else(|| options.target.tasks_directory());
-    let session = move || talk(backend, &tasks_dir, interactive, &Handle::current());
+    let busy = Arc::new(AtomicBool::new(false));
+    let own_busy = Arc::clone(&busy);
+    let session = move || talk(backend, &tasks_dir, interactive, &Handle::current(), &own_busy);
     // The editor and the reader of lines block: they have a thread of their own.
     let talking = tokio::task::spawn_blocking(session);
     let outcome = match interactive {
         true => talking.await,
         false => tokio::select! {
             outcome = talking => outcome,
-            _ = tokio::signal::ctrl_c() => Ok(Err(Failure::Said(INTERRUPTED))),
+            () = interrupted_while_idle(&busy) => Ok(Err(Failure::Said(INTERRUPTED))),
         },
     };
     if let Some(connection) = connection {
         connection.close().await?;
     }
     outcome.map_err(|error| Error::internal(format!("the session ended early: {error}")))?
+}
+
+/// Returns when an interrupt comes while nothing runs; what runs takes its interrupts itself.
+async fn interrupted_while_idle(busy: &AtomicBool) {
+    loop {
+        let heard = tokio::signal::ctrl_c().await;
+        if heard.is_ok() && !busy.load(Ordering::SeqCst) {
+            return;
+        }
+    }
 }
 
 /// The daemon, the data directory, or neither where none was asked for.
@@ -63,7 +76,13 @@ async fn connect(options: &ReplOptions, interactive: bool) -> Result<(Option<Con
     Ok((Some(connection), backend))
 }
 
-fn talk(backend: Arc<dyn Backend>, tasks_dir: &std::path::Path, interactive: bool, runtime: &Handle) -> Outcome {
+fn talk(
+    backend: Arc<dyn Backend>,
+    tasks_dir: &std::path::Path,
+    interactive: bool,
+    runtime: &Handle,
+    busy: &AtomicBool,
+) -> Outcome {
     let colored = interactive && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
     let output = Output {
         results: Box::new(std::io::stdout()),
@@ -75,7 +94,8 @@ fn talk(backend: Arc<dyn Backend>, tasks_dir: &std::path::Path, interactive: boo
     let mut repl = Repl::new(backend, output, tasks_dir.to_path_buf());
     let mut interrupted = false;
     let mut take = |repl: &mut Repl, text: &str| {
-        runtime.block_on(async {
+        busy.store(true, Ordering::SeqCst);
+        let next = runtime.block_on(async {
             tokio::select! {
                 next = repl.take(text) => next,
                 // The request is dropped, and with it the run at the daemon.
@@ -85,7 +105,9 @@ fn talk(backend: Arc<dyn Backend>, tasks_dir: &std::path::Path, interactive: boo
                     if interactive { Next::Read } else { Next::Quit }
                 }
             }
-        })
+        });
+        busy.store(false, Ordering::SeqCst);
+        next
     };
     if interactive {
         println!("fluxmill {} — :help lists the commands, Tab completes, Ctrl-D leaves", env!("CARGO_PKG_VERSION"));

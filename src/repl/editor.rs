@@ -76,6 +76,8 @@ fn editor(repl: &mut Repl, options: &EditorOptions) -> Result<Reedline> {
     keys.add_binding(KeyModifiers::SHIFT, KeyCode::BackTab, ReedlineEvent::MenuPrevious);
     let new_line = ReedlineEvent::Edit(vec![EditCommand::InsertNewline]);
     keys.add_binding(KeyModifiers::ALT, KeyCode::Enter, new_line);
+    // What is typed while a query runs comes with line feeds.
+    keys.add_binding(KeyModifiers::CONTROL, KeyCode::Char('j'), ReedlineEvent::Enter);
     let menu = IdeMenu::default().with_name(MENU).with_default_border().with_max_completion_height(10);
     let colored = repl.output.is_colored();
     let mut editor = Reedline::create()

@@ -26,7 +26,7 @@ use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 
-use crate::diagnostic::{Diagnostic, Source};
+use crate::diagnostic::{Diagnostic, Source, nearest};
 use crate::engine::session::{Event, Problem, RowLimits, ShownValue, Totals};
 use crate::error::{Error, Result};
 use crate::functions::library;
@@ -535,6 +535,12 @@ impl Repl {
                     None => Source::new(INPUT, text),
                 },
             };
+            // The script that was checked holds only the names that the input uses.
+            if diagnostic.help.is_none() && diagnostic.code == "undefined-identifier" {
+                let written = source.text.get(diagnostic.span.range()).unwrap_or_default();
+                let near = nearest(written, session.names().map(|known| &*known.name));
+                diagnostic.help = near.map(|near| format!("did you mean {near}?"));
+            }
             (source, diagnostic)
         });
         placed.collect()

@@ -69,6 +69,19 @@ impl Terminal {
         self.keyboard.write_all(keys.as_bytes()).expect("the terminal takes keys");
     }
 
+    /// Types a line, and ends it when the screen shows it: the next prompt is then not taken for the one before.
+    pub fn enter(&mut self, line: &str) {
+        self.keys(line);
+        let from = line.char_indices().rev().nth(5).map_or(0, |(at, _)| at);
+        self.wait(&format!("{line:?} behind the cursor"), |screen| {
+            let (row, column) = screen.cursor_position();
+            let shown = screen.rows(0, COLUMNS).nth(row as usize).unwrap_or_default();
+            let before: String = shown.chars().take(column as usize).collect();
+            before.ends_with(&line[from..])
+        });
+        self.keys("\r");
+    }
+
     /// Waits until the screen shows what is wanted; what it shows then.
     pub fn wait(&self, what: &str, wanted: impl Fn(&vt100::Screen) -> bool) -> String {
         let until = Instant::now() + PATIENCE;
