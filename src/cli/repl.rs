@@ -194,7 +194,8 @@ impl Backend for Daemon {
     }
 
     async fn explain(&self, script: &Script) -> Result<Result<String, Event>> {
-        let answer: Value = self.client.post("/api/fluxmill/evaluate/plan", &Self::body(script)).await.map_err(too_old)?;
+        let answer: Value =
+            self.client.post("/api/fluxmill/evaluate/plan", &Self::body(script)).await.map_err(too_old)?;
         match answer["plan"].as_str() {
             Some(plan) => Ok(Ok(plan.to_string())),
             None => Ok(Err(serde_json::from_value(answer["problem"].clone()).map_err(|error| unexpected(&error))?)),
