@@ -90,6 +90,11 @@ impl Writer<'_> {
                 writer.text.push_str(": ");
                 writer.value(value);
             }),
+            Value::Dynamic(inner) => {
+                self.remark("dynamic(");
+                self.value(inner);
+                self.text.push(')');
+            }
             Value::Function(Function::Builtin(builtin)) => {
                 let name = match builtin.package {
                     super::library::PRELUDE => builtin.name.to_string(),
@@ -220,6 +225,7 @@ fn type_text(value: &Value) -> String {
     match value {
         Value::Table(_) => "table".to_string(),
         Value::Stream(_) => "stream".to_string(),
+        Value::Dynamic(_) => "dynamic".to_string(),
         Value::Function(Function::Builtin(builtin)) => builtin.signature.to_string(),
         Value::Function(Function::Closure(closure)) => {
             let shown = closure.function.parameters.iter().map(|parameter| {
