@@ -2,8 +2,10 @@
 //!
 //! Called by `cli`. Opens no data directory: what is checked is the text alone.
 
+use std::io::Write;
+
 use super::arguments::CheckOptions;
-use super::{Failure, Outcome, files};
+use super::{Failure, Outcome, files, query};
 use crate::diagnostic::{Diagnostic, Severity, Source, render};
 use crate::engine::Engine;
 use crate::error::Error;
@@ -26,14 +28,15 @@ pub(crate) fn run(options: &CheckOptions) -> Outcome {
     let count =
         |severity| found.iter().flat_map(|(_, diagnostics)| diagnostics).filter(|one| one.severity == severity).count();
     let (errors, warnings) = (count(Severity::Error), count(Severity::Warning));
-    if options.json {
-        println!("{}", json_of(&found));
+    let summary = if options.json {
+        format!("{}\n", json_of(&found))
     } else {
         for (source, diagnostics) in found.iter().filter(|(_, diagnostics)| !diagnostics.is_empty()) {
             eprint!("{}", render::to_text(source, diagnostics));
         }
-        println!("{} files checked: {errors} errors, {warnings} warnings", files.len());
-    }
+        format!("{} files checked: {errors} errors, {warnings} warnings\n", files.len())
+    };
+    query::ignore_closed_pipe(std::io::stdout().lock().write_all(summary.as_bytes()))?;
     let denied = options.deny.is_some() && warnings > 0;
     if errors > 0 || denied { Err(Failure::Said(2)) } else { Ok(()) }
 }

@@ -6,7 +6,7 @@ use std::io::Write;
 use std::path::Path;
 
 use super::arguments::FmtOptions;
-use super::{Failure, Outcome, files};
+use super::{Failure, Outcome, files, query};
 use crate::diagnostic::{Diagnostic, Source, render};
 use crate::error::{Error, Result};
 use crate::syntax;
@@ -42,11 +42,11 @@ pub(crate) fn run(options: &FmtOptions) -> Outcome {
         let differs = formatted != *source.text;
         differing += usize::from(differs);
         match path {
-            _ if options.check && differs => println!("{}", source.name),
+            _ if options.check && differs => print(&format!("{}\n", source.name))?,
             _ if options.check => {}
             Some(path) if options.write && differs => replace(path, &formatted)?,
             _ if options.write => {}
-            _ => std::io::stdout().lock().write_all(formatted.as_bytes())?,
+            _ => print(&formatted)?,
         }
     }
     match (wrong, options.check && differing > 0) {
@@ -54,6 +54,11 @@ pub(crate) fn run(options: &FmtOptions) -> Outcome {
         (false, true) => Err(Failure::Said(WOULD_CHANGE)),
         (false, false) => Ok(()),
     }
+}
+
+/// Prints; `fluxmill fmt ... | head` is no error.
+fn print(text: &str) -> std::io::Result<()> {
+    query::ignore_closed_pipe(std::io::stdout().lock().write_all(text.as_bytes()))
 }
 
 fn say_why_left(source: &Source, diagnostics: &[Diagnostic]) {
