@@ -191,7 +191,7 @@ fn draw_chart(field: &str, lines: &Lines, width: usize, height: usize, colored: 
     text.push('\n');
 }
 
-fn last_value(points: &Points) -> String {
+fn last_value(points: &[(i64, f64)]) -> String {
     points.last().map_or(String::new(), |(_, value)| format!("  (last {})", number_text(*value)))
 }
 
