@@ -317,7 +317,7 @@ pub struct BucketConfig {
     /// How long rows are kept; absent: for ever.
     #[serde(default)]
     pub retention: Option<Age>,
-    /// The topics that fill it; absent: the topic of its name.
+    /// The topics that fill it; absent: the topic of its name (with what topics cannot have in hex).
     #[serde(default)]
     pub topics: Vec<String>,
 }

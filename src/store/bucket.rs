@@ -34,7 +34,7 @@ pub struct NewBucket {
     pub name: Name,
     /// Rows older than this are gone; `None` keeps them for ever.
     pub retention_ns: Option<i64>,
-    /// The topics that fill it; empty: the topic of its name.
+    /// The topics that fill it; empty: the topic of its name (with what topics cannot have in hex).
     pub topics: Vec<Name>,
 }
 
@@ -88,14 +88,14 @@ pub(super) fn load(catalogue: &Catalogue) -> Result<Vec<Bucket>> {
 impl Store {
     /// Makes a bucket, durably. One of that name that exists is returned as it is.
     ///
-    /// Errors: `Invalid` for an empty name or a retention that is not positive.
+    /// Errors: `Invalid` for an empty name, one that is too long for a topic, or a retention that is not positive.
     pub fn create_bucket(&self, new: NewBucket) -> Result<Bucket> {
         check(&new.name, new.retention_ns)?;
         let _one = self.registering.lock();
         if let Some(existing) = self.find(|bucket| bucket.name == new.name) {
             return Ok(existing);
         }
-        let topics = if new.topics.is_empty() { vec![new.name.clone()] } else { new.topics };
+        let topics = if new.topics.is_empty() { vec![own_topic(&new.name)?] } else { new.topics };
         let bucket = Bucket {
             id: format!("{:016x}", rand::rng().random_range(1..=u64::MAX)).into(),
             name: new.name,
@@ -167,6 +167,30 @@ impl Store {
     }
 }
 
+/// The longest name of a bucket's own topic. Topics may have 249 letters; the rest is for that of the dead letters.
+const MAX_TOPIC: usize = 200;
+
+/// The topic of a bucket's name. Buckets may have names that topics may not (`telegraf/autogen`, `Hall 2`): what is not an
+/// ASCII letter, digit, dot, hyphen or underscore stands as its bytes in hex (`telegraf.x2f.autogen`, `Hall.x20.2`), so
+/// that every instance finds the same topic.
+fn own_topic(name: &str) -> Result<Name> {
+    let mut topic = String::with_capacity(name.len());
+    for byte in name.bytes() {
+        match byte {
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'.' | b'_' | b'-' => topic.push(char::from(byte)),
+            other => topic.push_str(&format!(".x{other:02x}.")),
+        }
+    }
+    if matches!(topic.as_str(), "." | "..") {
+        topic.push_str("bucket");
+    }
+    if topic.len() > MAX_TOPIC {
+        return Err(Error::invalid(format!("the bucket name {name:?} is too long"))
+            .with_hint(format!("its topic {topic} has {} letters, at most {MAX_TOPIC} are possible", topic.len())));
+    }
+    Ok(topic.into())
+}
+
 fn check(name: &str, retention_ns: Option<i64>) -> Result<()> {
     if name.is_empty() {
         return Err(Error::invalid("a bucket needs a name"));
@@ -174,5 +198,26 @@ fn check(name: &str, retention_ns: Option<i64>) -> Result<()> {
     match retention_ns {
         Some(retention_ns) if retention_ns <= 0 => Err(Error::invalid("a bucket's retention must be positive")),
         _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::own_topic;
+
+    #[test]
+    fn every_bucket_has_a_topic_that_a_log_takes() {
+        for (bucket, topic) in [
+            ("plant_latest", "plant_latest"),
+            ("telegraf/autogen", "telegraf.x2f.autogen"),
+            ("Hall 2", "Hall.x20.2"),
+            ("größe", "gr.xc3..xb6..xc3..x9f.e"),
+            ("<bucket>", ".x3c.bucket.x3e."),
+            ("..", "..bucket"),
+        ] {
+            assert_eq!(&*own_topic(bucket).unwrap(), topic);
+        }
+        assert!(own_topic(&"x".repeat(201)).is_err());
+        assert_eq!(own_topic(&"x".repeat(200)).unwrap().len(), 200);
     }
 }
