@@ -291,7 +291,8 @@ pub(super) fn check_neighbours(input: Tokens, last: Option<&Statement>, statemen
     let next = input.peek();
     let call = first_call(value);
     if next.first_on_line {
-        if call.is_some_and(|name| name != "from") && input.indentation() > input.indentation_at(last) {
+        let apart = call.is_none_or(|name| name == "from") || is_given_tables(value);
+        if !apart && input.indentation() > input.indentation_at(last) {
             input.context.report(missing_pipe(input, call));
         }
         return;
@@ -327,6 +328,15 @@ fn missing_pipe(input: Tokens, call: Option<&str>) -> Diagnostic {
     Diagnostic::warning("missing-pipe", format!("nothing is piped into `{name}`"), input.peek().span)
         .label("this starts a statement of its own")
         .help(format!("write `|> {name}(...)` to go on with the statement before it"))
+}
+
+/// Whether the call that an expression begins with is given its stream, as in `join(tables: {...})`.
+fn is_given_tables(expr: &Expr) -> bool {
+    match &expr.kind {
+        ExprKind::Pipe { argument, .. } => is_given_tables(argument),
+        ExprKind::Call(call) => call.arguments.iter().any(|argument| matches!(&*argument.name.name, "tables" | "left")),
+        _ => false,
+    }
 }
 
 /// The name of the call that an expression begins with.
