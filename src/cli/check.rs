@@ -19,9 +19,10 @@ pub(crate) fn run(options: &CheckOptions) -> Outcome {
         let text = std::fs::read(file)
             .map_err(|error| Error::not_found(format!("cannot read {}: {error}", file.display())))?;
         let source = Source::new(file.display().to_string(), String::from_utf8_lossy(&text).into_owned());
-        let diagnostics = match check::is_task(&crate::syntax::parse(&source.text).file) {
+        let script = crate::syntax::parse(&source.text).file;
+        let diagnostics = match check::is_task(&script) {
             true => check::check_task(&engine, &source).1,
-            false => engine.check(&source),
+            false => check::check_script(&engine, &source, &script),
         };
         found.push((source, diagnostics));
     }

@@ -4,7 +4,7 @@
 
 use super::definition::ScheduleSpec;
 use super::schedule::Schedule;
-use crate::diagnostic::{Diagnostic, Source, Span};
+use crate::diagnostic::{Diagnostic, Severity, Source, Span};
 use crate::engine::Engine;
 use crate::flux::task_option::{TaskOption, task_option};
 use crate::syntax;
@@ -43,6 +43,19 @@ pub fn check_task(engine: &Engine, source: &Source) -> (Option<(TaskOption, Sche
     }
     diagnostics.sort_by_key(|diagnostic| diagnostic.span.start);
     (schedule, diagnostics)
+}
+
+/// All problems of a script that is no task, in their order. One that gives `task` a value without `option` was perhaps
+/// meant to be one: a warning says so.
+pub fn check_script(engine: &Engine, source: &Source, file: &File) -> Vec<Diagnostic> {
+    let mut diagnostics = engine.check(source);
+    let assigned = |statement: &Statement| matches!(statement, Statement::Variable(assignment) if &*assignment.name.name == "task");
+    if file.body.iter().any(assigned) {
+        let slip = task_option(file).err().unwrap_or_default();
+        diagnostics.extend(slip.into_iter().map(|problem| Diagnostic { severity: Severity::Warning, ..problem }));
+        diagnostics.sort_by_key(|diagnostic| diagnostic.span.start);
+    }
+    diagnostics
 }
 
 /// Whether a file says that it is a task.
