@@ -298,8 +298,11 @@ fn narrow_fields(shape: &Shape) -> Result<(Place, Place)> {
     Ok((field.place, column("_value")?.place))
 }
 
+/// Columns by name and where they stand.
+type Placed = Vec<(Name, Place)>;
+
 /// The tags and fields of pivoted rows (flux-semantics 5.4): the columns of the key, sorted, and all others.
-fn wide_columns(spec: &ToSpec, shape: &Shape) -> Result<(Vec<(Name, Place)>, Vec<(Name, Place)>)> {
+fn wide_columns(spec: &ToSpec, shape: &Shape) -> Result<(Placed, Placed)> {
     let measurement = &spec.measurement_column;
     if !shape.is_key(measurement) {
         return Err(Error::failed_precondition(format!("required column {:?} not in group key", &**measurement))

@@ -261,7 +261,7 @@ impl Accumulator {
                 Some((Cell::Float(least), Cell::Float(greatest))) => Cell::Float(greatest - least),
                 _ => Cell::Null,
             },
-            Accumulator::Moments { count, .. } if count == 0.0 => Cell::Null,
+            Accumulator::Moments { count: 0.0, .. } => Cell::Null,
             Accumulator::Moments { of: AggregateKind::StdDev { population }, count, second, .. } => {
                 let free = if population { count } else { count - 1.0 };
                 Cell::Float(if free < 1.0 { f64::NAN } else { (second / free).sqrt() })

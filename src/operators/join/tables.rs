@@ -5,6 +5,7 @@
 //! must keep the key. Tables whose key the other side does not have are joined with an empty one.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef};
@@ -199,14 +200,16 @@ impl JoinTables {
             let (keep_left, keep_right) = (self.method.keeps_left(), self.method.keeps_right());
             for (left, right) in partners.pairs(keep_left, keep_right) {
                 let batches = [left.map(|left| left.0), right.map(|right| right.0)];
-                if !open.contains_key(&batches) {
-                    let batch = |side: usize| batches[side].map(|number| &sides[side][number]);
-                    let shapes = [batch(0), batch(1)];
-                    let program = Program::new(self, shapes, [&absent[0], &absent[1]])?;
-                    open.insert(batches, Open { pairs: Pairs::default(), program });
-                    order.push(batches);
-                }
-                let Some(own) = open.get_mut(&batches) else { continue };
+                let own = match open.entry(batches) {
+                    Entry::Occupied(own) => own.into_mut(),
+                    Entry::Vacant(place) => {
+                        let batch = |side: usize| batches[side].map(|number| &sides[side][number]);
+                        let shapes = [batch(0), batch(1)];
+                        let program = Program::new(self, shapes, [&absent[0], &absent[1]])?;
+                        order.push(batches);
+                        place.insert(Open { pairs: Pairs::default(), program })
+                    }
+                };
                 own.pairs.begin(next, left.map(|left| left.1), right.map(|right| right.1));
                 let left = left.map(|(batch, table)| (&ordered[0][batch], table));
                 let right = right.map(|(batch, table)| (&ordered[1][batch], table));
@@ -266,9 +269,12 @@ impl Open {
     }
 }
 
+/// A table of a side: its batch and its place there.
+type TableAt = (usize, usize);
+
 impl Partners {
     /// The pairs of tables; with one side missing where that side has none and rows without a match are wanted.
-    fn pairs(&self, keep_left: bool, keep_right: bool) -> Vec<(Option<(usize, usize)>, Option<(usize, usize)>)> {
+    fn pairs(&self, keep_left: bool, keep_right: bool) -> Vec<(Option<TableAt>, Option<TableAt>)> {
         let [lefts, rights] = &self.sides;
         match (&lefts[..], &rights[..]) {
             (lefts, []) if keep_left => lefts.iter().map(|left| (Some(*left), None)).collect(),

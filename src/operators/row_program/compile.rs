@@ -18,6 +18,10 @@ use crate::syntax::ast::{
 use crate::syntax::visit;
 use crate::table::{ColumnType, Name, Place, Shape};
 
+/// One of the two rows that a function of a pair takes: the parameter's name, and the columns with where they stand.
+pub type PairSide<'a> = (&'a str, &'a [(Name, ColumnType, Place)]);
+
+
 /// What a name stands for within a function.
 #[derive(Clone, Debug)]
 pub(super) enum Bound {
@@ -121,7 +125,7 @@ impl<'a> Compiler<'a> {
     pub(super) fn pair_env(
         &mut self,
         closure: &Closure,
-        sides: &[(&str, &[(Name, ColumnType, Place)]); 2],
+        sides: &[PairSide<'_>; 2],
     ) -> Option<(Env, Vec<(Slot, Node)>)> {
         let mut env = Env { names: Vec::new(), scope: Arc::clone(&closure.scope) };
         let mut slots = Vec::new();

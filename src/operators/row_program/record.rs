@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use arrow::array::ArrayRef;
 
-use super::compile::{Compiled, Compiler};
+use super::compile::{Compiled, Compiler, PairSide};
 use super::eval::Run;
 use super::node::{Kind, Node, Rate, Slot, ValueType};
 use super::vector::{Cells, Selection, Tables, Vector};
@@ -77,7 +77,7 @@ impl RecordProgram {
         operator: &str,
         function: &RowFunction,
         shape: &Shape,
-        sides: &[(&str, &[(Name, ColumnType, Place)]); 2],
+        sides: &[PairSide<'_>; 2],
     ) -> Result<RecordProgram> {
         let mut compiler = Compiler::new(shape);
         let (mut env, slots) = compiler.pair_env(&function.closure, sides).ok_or_else(|| {

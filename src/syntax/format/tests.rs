@@ -1,5 +1,7 @@
 //! What the formatter makes of texts, written by hand; and that it changes nothing of any script in the repository.
 
+#![allow(clippy::unwrap_used)]
+
 use std::path::{Path, PathBuf};
 
 use super::format;
