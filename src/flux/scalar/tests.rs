@@ -240,7 +240,7 @@ fn interpolation_prints_basic_values() {
 fn conversions_follow_their_table() {
     type Conversion = fn(&Value) -> Result<Value>;
     use Value::{Bool, Bytes, Float, Int, Time, UInt};
-    let cases: [(Conversion, Value, Value); 32] = [
+    let cases: [(Conversion, Value, Value); 33] = [
         (to_int, text("-12"), Int(-12)),
         (to_int, UInt(u64::MAX), Int(-1)),
         (to_int, Float(-1.9), Int(-1)),

@@ -76,6 +76,7 @@ impl Splitter {
             Kind::If(parts) => parts.iter().any(|part| self.is_live(part)),
             Kind::Block(slots, result) => slots.iter().any(|(_, node)| self.is_live(node)) || self.is_live(result),
             Kind::Call(_, arguments) => arguments.iter().any(|(_, argument)| self.is_live_argument(argument)),
+            Kind::Builtin { arguments, .. } => arguments.iter().any(|(_, argument)| self.is_live(argument)),
         }
     }
 
@@ -121,6 +122,10 @@ impl Splitter {
             }
             Kind::Call(function, arguments) => {
                 StepKind::Call(function, arguments.into_iter().map(|(name, own)| (name, self.argument(own))).collect())
+            }
+            Kind::Builtin { builtin, arguments, .. } => {
+                let arguments = arguments.into_iter().map(|(name, own)| (name, StepArgument::Value(self.step(own))));
+                StepKind::Call(Function::Builtin(builtin), arguments.collect())
             }
         };
         Step { kind, no_truth, span }
