@@ -587,7 +587,7 @@ mod tests {
     #[test]
     fn commands_and_their_arguments_are_offered() {
         assert_eq!(at(":as§"), [":as-task"]);
-        assert_eq!(at(":doc array.f§"), ["array.from"]);
+        assert_eq!(at(":doc array.fr§"), ["array.from"]);
         assert_eq!(at(":set li§"), ["limit"]);
         assert_eq!(at(":plot from(bucket: \"oth§"), ["other\""]);
         assert!(at(":as-task §").is_empty());
