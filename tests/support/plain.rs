@@ -5,7 +5,8 @@ use std::fmt;
 use fluxmill::name::Name;
 use fluxmill::table::{Cell, Chunk, ColumnType, ColumnView, Place, TableId};
 
-/// A value; floats by their bits, so that -0.0 is not 0.0 and NaN equals itself. An empty string is a null: CSV does not
+/// A value; floats by their bits, so that -0.0 is not 0.0; NaN is one value (its sign and its payload are the processor's,
+/// and no reader of CSV sees them). An empty string is a null: CSV does not
 /// tell them apart.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Value {
@@ -25,6 +26,7 @@ impl From<Cell<'_>> for Value {
             Cell::Bool(value) => Value::Bool(value),
             Cell::Int(value) => Value::Int(value),
             Cell::UInt(value) => Value::UInt(value),
+            Cell::Float(value) if value.is_nan() => Value::Float(f64::NAN.to_bits()),
             Cell::Float(value) => Value::Float(value.to_bits()),
             Cell::String(value) => Value::String(value.to_owned()),
             Cell::Time(value) => Value::Time(value),

@@ -82,13 +82,15 @@ pub(super) struct Compiler<'a> {
     pub(super) slots: Vec<(ValueType, Rate)>,
     /// Functions inlined within each other.
     pub(super) depth: u32,
+    /// Calls inlined so far.
+    pub(super) inlined: u32,
     /// Whether nothing but values is computed: no call that may act on the world.
     pub(super) pure: bool,
 }
 
 impl<'a> Compiler<'a> {
     pub(super) fn new(shape: &'a Shape) -> Self {
-        Compiler { shape, slots: Vec::new(), depth: 0, pure: true }
+        Compiler { shape, slots: Vec::new(), depth: 0, inlined: 0, pure: true }
     }
 
     /// The environment of a row function's body; `None` if it does not take the row as its one required parameter.

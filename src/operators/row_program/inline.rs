@@ -21,6 +21,10 @@ use crate::table::{ColumnType, Name};
 /// Functions inlined within each other; what goes deeper is left to the evaluator, which has a bound of its own.
 const MAX_DEPTH: u32 = 16;
 
+/// Calls inlined in one program: functions that call each other twice would double it with each level. What comes later is
+/// left to the evaluator, which counts its steps and asks whether it is still wanted.
+const MAX_INLINED: u32 = 1_000;
+
 /// Packages whose builtins do nothing but compute: the same arguments always give the same value. Others are called for
 /// every single row.
 const PURE: [&str; 21] = [
@@ -55,7 +59,9 @@ impl Compiler<'_> {
             Compiled::Record(_) => return Compiled::Value(self.interpret(expr, env)),
         };
         match callee.as_constant() {
-            Some(Value::Function(Function::Closure(closure))) if self.depth < MAX_DEPTH => {
+            Some(Value::Function(Function::Closure(closure))) 
+                if self.depth < MAX_DEPTH && self.inlined < MAX_INLINED =>
+            {
                 let closure = Arc::clone(closure);
                 self.inline(&closure, call, piped, env).unwrap_or_else(|| Compiled::Value(self.interpret(expr, env)))
             }
@@ -105,6 +111,7 @@ impl Compiler<'_> {
         }
         let mut inside = Env { names: bound, scope: Arc::clone(&closure.scope) };
         self.depth += 1;
+        self.inlined += 1;
         let body = self.body(function, &mut inside);
         self.depth -= 1;
         Some(prefixed(slots, body))

@@ -171,6 +171,8 @@ fn read_tables<R: Read>(
     let mut first = next_table;
     let mut tables: TableId = 0;
     let mut key = StringRecord::new();
+    // The group keys of rows with one table number. Hand-written CSV often has one number for all rows; each key is a table.
+    let mut of_number: Vec<StringRecord> = Vec::new();
     let mut number = String::new();
     while let Some((line, row)) = lines.take()? {
         if !row[0].is_empty() {
@@ -188,7 +190,9 @@ fn read_tables<R: Read>(
             }
             first = if open.is_some_and(|(name, _)| *name == result) { next_table } else { 0 };
         }
-        if tables == 0 || (!row[2].is_empty() && row[2] != number) {
+        let numbered = tables == 0 || (!row[2].is_empty() && row[2] != number);
+        let keyed = !numbered && changes(block, &key_at, &key, text, line)?;
+        if numbered || keyed {
             if tables > 0 {
                 builder.end_table();
             }
@@ -196,23 +200,16 @@ fn read_tables<R: Read>(
                 key_at.iter().map(|index| parse_cell(&block.names[*index], block.types[*index], text(*index), line));
             builder.begin_table(first + tables, cells.collect::<Result<Vec<_>>>()?)?;
             tables += 1;
-            number = row[2].to_string();
-            key = key_at.iter().map(|index| text(*index)).collect();
-        } else {
-            for (before, index) in key.iter().zip(&key_at) {
-                let (name, now) = (&block.names[*index], text(*index));
-                if before == now {
-                    continue;
-                }
-                let column_type = block.types[*index];
-                if !parse_cell(name, column_type, before, line)?.same(parse_cell(name, column_type, now, line)?) {
-                    return Err(at_line(
-                        line,
-                        format!("group column {name:?} changes from {before:?} to {now:?} within table {number}"),
-                    )
-                    .with_hint("a table has one value in each group column; give the row another table number"));
-                }
+            if numbered {
+                number = row[2].to_string();
+                of_number.clear();
             }
+            key = key_at.iter().map(|index| text(*index)).collect();
+            if of_number.contains(&key) {
+                let message = format!("the rows of one group key stand apart in table {number}");
+                return Err(at_line(line, message).with_hint("put them next to each other, or give each table a number of its own"));
+            }
+            of_number.push(key.clone());
         }
         for (column, index) in row_at.iter().enumerate() {
             let cell = parse_cell(&block.names[*index], block.types[*index], text(*index), line)?;
@@ -230,6 +227,25 @@ fn read_tables<R: Read>(
     }
     builder.end_table();
     Ok((result, builder.finish(), tables))
+}
+
+/// Whether a row has another group key than the row before it.
+fn changes<'a>(
+    block: &Block,
+    key_at: &[usize],
+    key: &StringRecord,
+    text: impl Fn(usize) -> &'a str,
+    line: u64,
+) -> Result<bool> {
+    for (before, index) in key.iter().zip(key_at) {
+        let (name, column_type, now) = (&block.names[*index], block.types[*index], text(*index));
+        if before != now
+            && !parse_cell(name, column_type, before, line)?.same(parse_cell(name, column_type, now, line)?)
+        {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 fn at_line(line: u64, message: impl std::fmt::Display) -> Error {

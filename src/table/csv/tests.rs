@@ -200,8 +200,8 @@ fn refusals_name_line_column_and_what_was_expected() {
     assert_eq!(refusal(&format!("{head},,0,x\n")), "csv line 5: column \"a\" is of type long, found \"x\"");
     assert_eq!(refusal(&format!("{head},,0\n")), "csv line 5: expected 4 cells, found 3");
     assert_eq!(
-        refusal(&format!("{head},,0,1\n,,0,2\n")),
-        "csv line 6: group column \"a\" changes from \"1\" to \"2\" within table 0"
+        refusal(&format!("{head},,0,1\n,,0,2\n,,0,1\n")),
+        "csv line 7: the rows of one group key stand apart in table 0"
     );
     assert_eq!(
         refusal("#group,false,false,true\n,result,table,a\n"),
