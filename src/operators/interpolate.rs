@@ -127,7 +127,7 @@ impl InterpolateOperator {
 
 /// A table has `_time` and `_value` and otherwise its key only.
 fn fits(shape: &Shape) -> Result<()> {
-    for column in shape.row_columns().filter(|column| !matches!(&*column.name, "_time" | "_value")) {
+    if let Some(column) = shape.row_columns().find(|column| !matches!(&*column.name, "_time" | "_value")) {
         let name: &Name = &column.name;
         return Err(Error::failed_precondition(format!(
             "interpolate.linear requires column {name:?} to be in group key"

@@ -203,6 +203,8 @@ fn check(name: &str, retention_ns: Option<i64>) -> Result<()> {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
+
     use super::own_topic;
 
     #[test]

@@ -62,7 +62,7 @@ pub(crate) async fn run(options: TestOptions) -> Outcome {
 
 /// A case runs if all of its tags are given; `--test` and `--skip` name cases.
 fn is_wanted(case: &Case, options: &TestOptions) -> bool {
-    let named = |names: &[String]| names.iter().any(|name| *name == case.name);
+    let named = |names: &[String]| names.contains(&case.name);
     if !options.test.is_empty() {
         return named(&options.test);
     }

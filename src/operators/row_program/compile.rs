@@ -21,7 +21,6 @@ use crate::table::{ColumnType, Name, Place, Shape};
 /// One of the two rows that a function of a pair takes: the parameter's name, and the columns with where they stand.
 pub type PairSide<'a> = (&'a str, &'a [(Name, ColumnType, Place)]);
 
-
 /// What a name stands for within a function.
 #[derive(Clone, Debug)]
 pub(super) enum Bound {

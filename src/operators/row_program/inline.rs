@@ -59,7 +59,7 @@ impl Compiler<'_> {
             Compiled::Record(_) => return Compiled::Value(self.interpret(expr, env)),
         };
         match callee.as_constant() {
-            Some(Value::Function(Function::Closure(closure))) 
+            Some(Value::Function(Function::Closure(closure)))
                 if self.depth < MAX_DEPTH && self.inlined < MAX_INLINED =>
             {
                 let closure = Arc::clone(closure);

@@ -207,7 +207,8 @@ fn read_tables<R: Read>(
             key = key_at.iter().map(|index| text(*index)).collect();
             if of_number.contains(&key) {
                 let message = format!("the rows of one group key stand apart in table {number}");
-                return Err(at_line(line, message).with_hint("put them next to each other, or give each table a number of its own"));
+                return Err(at_line(line, message)
+                    .with_hint("put them next to each other, or give each table a number of its own"));
             }
             of_number.push(key.clone());
         }
