@@ -34,10 +34,10 @@ impl Terminal {
     /// Starts a program in a terminal.
     pub fn start(mut command: Command) -> Terminal {
         let (mut ours, mut theirs) = (0, 0);
-        let mut size = libc::winsize { ws_row: ROWS, ws_col: COLUMNS, ws_xpixel: 0, ws_ypixel: 0 };
+        let size = libc::winsize { ws_row: ROWS, ws_col: COLUMNS, ws_xpixel: 0, ws_ypixel: 0 };
         // SAFETY: both numbers are ours to fill in; neither a name nor settings are given.
         let opened =
-            unsafe { libc::openpty(&mut ours, &mut theirs, std::ptr::null_mut(), std::ptr::null_mut(), &mut size) };
+            unsafe { libc::openpty(&mut ours, &mut theirs, std::ptr::null_mut(), std::ptr::null_mut(), &size) };
         assert_eq!(opened, 0, "a pseudo-terminal");
         // SAFETY: the two file descriptors were opened above and belong to nobody else.
         let (ours, theirs) = unsafe { (OwnedFd::from_raw_fd(ours), OwnedFd::from_raw_fd(theirs)) };
@@ -136,8 +136,7 @@ impl Drop for Terminal {
 fn show(mut screen: File, shown: &(Mutex<Shown>, Condvar)) {
     let mut buffer = [0u8; 4096];
     let mut held: Vec<u8> = Vec::new();
-    loop {
-        let Ok(count @ 1..) = screen.read(&mut buffer) else { break };
+    while let Ok(count @ 1..) = screen.read(&mut buffer) {
         held.extend(&buffer[..count]);
         let mut shown_now = shown.0.lock().expect("the screen");
         // A question is answered with where the cursor is by then.
