@@ -3,6 +3,8 @@
 //! Called on Tab with the text before the cursor, by the editor and by tests. It reads tokens, not trees, for the text is
 //! hardly ever whole. Names of data come from a [`Schema`], which may ask a daemon and may know nothing.
 
+use std::collections::HashSet;
+
 use super::command::{COMMANDS, SETTINGS};
 use super::session::{Session, Sort};
 use crate::flux::library::{Library, Member, PRELUDE};
@@ -104,7 +106,10 @@ fn command(before: &str, session: &Session, library: &Library) -> Option<Complet
         // The rest is Flux, or nothing that is known here.
         _ => return super::command::query_of(before).is_none().then(Completion::default),
     };
-    let candidates = candidates.into_iter().filter(|one| one.text.starts_with(typed)).collect();
+    // Two packages may have one last name: what is typed would be the same, so it is offered once.
+    let mut offered: HashSet<String> = HashSet::new();
+    let fits = |one: &Candidate| one.text.starts_with(typed);
+    let candidates = candidates.into_iter().filter(|one| fits(one) && offered.insert(one.text.clone())).collect();
     Some(Completion { start, candidates })
 }
 
