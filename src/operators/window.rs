@@ -46,7 +46,7 @@ impl Window {
         Window { windows, time_column, start_column: "_start".into(), stop_column: "_stop".into(), create_empty }
     }
 
-    /// The columns of a shape once both ends are in the key; [`Windowing::keys`] puts them where this says.
+    /// The columns of a shape once both ends are in the key; `Windowing::keys` puts them where this says.
     pub(super) fn targets(&self, shape: &Shape) -> Vec<Target> {
         let mut targets = Target::of_shape(shape);
         let key_columns = shape.key.len() as u32;
