@@ -104,10 +104,8 @@ impl Daemon {
         let store = Arc::new(store);
         let arrivals = Arc::new(ArrivalClock::new(Arc::clone(&clock), 0));
         let routes = Arc::new(Routes::new(&config.routes)?);
-        let filled: Vec<Name> = store.buckets().into_iter().flat_map(|bucket| bucket.topics).collect();
-        let (door_log, door_arrivals) = (Arc::clone(&log), Arc::clone(&arrivals));
-        let partitions = config.log.partitions;
-        let accept = Accept::open(Arc::clone(&routes), door_log, door_arrivals, partitions, &filled).await?;
+        let accept =
+            Accept::open(Arc::clone(&routes), Arc::clone(&log), Arc::clone(&arrivals), config.log.partitions).await?;
         topics::make_buckets(&config, &store, log.as_ref()).await?;
         let sink_options =
             SinkOptions { group: config.log.kafka.group.as_str().into(), partitions: config.log.partitions };

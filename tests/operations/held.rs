@@ -96,7 +96,7 @@ async fn a_write_is_refused_before_the_append_while_the_sink_is_too_far_behind()
     store.create_bucket(NewBucket::named("b")).unwrap();
     let routes = Arc::new(Routes::default());
     let arrivals = Arc::new(ArrivalClock::new(clock.clone(), 0));
-    let accept = Accept::open(routes.clone(), log.clone(), arrivals, 1, &[]).await.unwrap();
+    let accept = Accept::open(routes.clone(), log.clone(), arrivals, 1).await.unwrap();
     let sink = Sink::start(log.clone(), store.clone(), routes, clock.clone(), SinkOptions::default()).await.unwrap();
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());

@@ -34,9 +34,6 @@ const QUEUE: usize = 16_384;
 const READ_BACK: u64 = 200_000;
 const READ_BACK_OTHERS: u64 = 100;
 
-/// How the names of topics begin that hold the daemon's own records.
-const OWN_PREFIX: &str = "_fluxmill.";
-
 /// A message of a device.
 #[derive(Clone, Debug)]
 pub struct Message<'m> {
@@ -64,8 +61,7 @@ pub struct Accept {
 
 impl Accept {
     /// Makes the topics of the routes (with so many partitions, where they do not exist), reads back what a restart needs
-    /// to know, and opens the door. The arrival clock is lifted above every arrival in the topics of routes, in `filled` (those
-    /// of buckets) and in our own; others on the same Kafka cluster are nobody's business here, however many there are.
+    /// to know, and opens the door. The arrival clock is lifted above every arrival that the log knows.
     ///
     /// Errors: those of the log.
     pub async fn open(
@@ -73,15 +69,13 @@ impl Accept {
         log: Arc<dyn CommitLog>,
         arrivals: Arc<ArrivalClock>,
         partitions: u32,
-        filled: &[Name],
     ) -> Result<Arc<Accept>> {
         for topic in routes.topics() {
             log.create_topic(&topic, partitions).await?;
         }
         let mut redeliveries = Redeliveries::default();
-        let (mut topics, of_routes) = (log.topics().await?, routes.topics());
+        let (topics, of_routes) = (log.topics().await?, routes.topics());
         let raw = |topic: &TopicInfo| of_routes.contains(&topic.name);
-        topics.retain(|topic| raw(topic) || filled.contains(&topic.name) || topic.name.starts_with(OWN_PREFIX));
         let partitions: u64 = topics.iter().filter(|topic| raw(topic)).map(|topic| u64::from(topic.partitions)).sum();
         for topic in &topics {
             let records = if raw(topic) { READ_BACK / partitions.max(1) } else { READ_BACK_OTHERS };
