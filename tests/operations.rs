@@ -186,19 +186,19 @@ fn a_later_attempt_leaves_no_orphans(kafka: Option<&str>) {
     let noon_ns = midnight(1).0 + NS_PER_DAY / 2;
     house.write(&raw, &format!("m,t=a v=1 {noon_ns}\nm,t=b v=1 {noon_ns}\nm,t=c v=1 {noon_ns}\n"));
     house.says(&["task", "run", "daily"]);
-    assert_eq!(house.rows(&out), 3);
+    wait("the rows of the run", || house.rows(&out) == 3);
 
     house.task("daily.flux", &named(&daily("    |> filter(fn: (r) => r.t == \"a\")\n")));
     let said = house.says(&["task", "run", "daily"]);
     let (_, today) = midnight(0);
     let told = format!("  2 points of an earlier attempt deleted from {out}");
     assert_eq!(said, format!("slot {today} of daily: success\n{told}\n"));
-    assert_eq!(house.rows(&out), 1);
+    wait("the deletes to be applied", || house.rows(&out) == 1);
     house.restart();
     assert_eq!(house.rows(&out), 1, "a replay does not bring them back");
     house.task("daily.flux", &named(&daily("    |> filter(fn: (r) => r.t != \"a\")\n")));
     house.says(&["task", "run", "daily"]);
-    assert_eq!(house.rows(&out), 2);
+    wait("the rows and deletes to be applied", || house.rows(&out) == 2);
     assert!(house.daemon.take().unwrap().stop().success());
     house.start();
     assert_eq!(house.rows(&out), 2, "in files as well");
@@ -212,6 +212,43 @@ fn a_later_attempt_leaves_no_orphans_on_the_embedded_log() {
 #[test]
 fn a_later_attempt_leaves_no_orphans_on_kafka() {
     a_later_attempt_leaves_no_orphans(Some(&KafkaBroker::shared().address()));
+}
+
+/// Two installations on one Kafka cluster have the same names for everything but their groups.
+#[test]
+fn installations_on_one_cluster_leave_each_others_tasks_alone() {
+    let kafka = KafkaBroker::shared().address();
+    let unique = std::process::id();
+    let installation = |letter: &str| {
+        let out = format!("out-{unique}-{letter}");
+        let config = format!(
+            "[[bucket]]\nname = \"raw-{unique}\"\n[[bucket]]\nname = \"{out}\"\n[log.kafka]\ngroup = \"{letter}-{unique}\"\n"
+        );
+        let house = House::new(&config, Some(kafka.clone()));
+        let flux = daily("").replace("\"raw\"", &format!("\"raw-{unique}\"")).replace("\"out\"", &format!("\"{out}\""));
+        house.task("daily.flux", &flux);
+        house.task(&format!("only-{letter}.flux"), &flux.replace("daily", &format!("only-{letter}")));
+        house
+    };
+    let mut houses = [installation("a"), installation("b")];
+    for house in &houses {
+        wait("both first runs", || ["daily", "only"].iter().all(|task| listed_as_run(house, task)));
+    }
+    let before: Vec<String> = houses.iter().map(|house| house.says(&["task", "list"])).collect();
+    for house in &mut houses {
+        house.restart();
+    }
+    for (house, before) in houses.iter().zip(before) {
+        assert_eq!(house.says(&["task", "list"]), before, "nothing ran again, nothing is gone, nothing was added");
+        assert_eq!(house.lines_of("daily", "success"), 1);
+    }
+}
+
+/// Whether a task whose name begins so has succeeded once.
+fn listed_as_run(house: &House, name: &str) -> bool {
+    let list = house.says(&["task", "list"]);
+    let tasks = list.lines().filter_map(|line| line.split_whitespace().find(|word| word.starts_with(name)));
+    tasks.map(str::to_string).any(|task| house.lines_of(task.trim_end_matches(".flux"), "success") == 1)
 }
 
 const ROUTE: &str = r#"

@@ -136,6 +136,12 @@ pub trait CommitLog: Send + Sync + 'static {
     /// `producer` names the writer (Kafka: the transactional id); a newer process with the same name fences the older.
     async fn append_atomic(&self, producer: &str, records: Vec<NewRecord>) -> Result<Vec<Position>>;
 
+    /// Takes over the name of a writer. When it returns, no older process appends atomically under that name any more, and
+    /// every such append that was begun is decided: readers see it below the end that [`CommitLog::offsets`] gives from now
+    /// on, or never will. To be called before what the name has written is read in order to go on from there, and after an
+    /// append whose outcome is not known.
+    async fn take_over(&self, producer: &str) -> Result<()>;
+
     /// Reads from an offset: returns as soon as there is at least one record (or the position moves past markers), or
     /// empty after `max_wait`.
     async fn read(

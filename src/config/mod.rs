@@ -11,6 +11,8 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+use crate::name::Name;
+
 pub use load::load;
 pub use units::{Age, Bytes};
 
@@ -98,13 +100,26 @@ impl Default for LogConfig {
     }
 }
 
+impl LogConfig {
+    /// What keeps this installation apart from others over the same log, if there may be any: on a Kafka cluster the group's
+    /// name, unless it is the default one.
+    pub fn installation(&self) -> Option<Name> {
+        let shared = self.kind == LogKind::Kafka && self.kafka.group != DEFAULT_GROUP;
+        shared.then(|| self.kafka.group.as_str().into())
+    }
+}
+
+/// The consumer group of an installation that has its Kafka cluster for itself.
+const DEFAULT_GROUP: &str = "fluxmill";
+
 /// `[log.kafka]`.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct KafkaConfig {
     /// Bootstrap servers, `host:port,host:port`.
     pub brokers: String,
-    /// The consumer group that carries the sink's position, and the prefix of transactional ids.
+    /// The consumer group that carries the sink's position, the prefix of transactional ids, and the end of the control
+    /// topic's name: installations on one cluster need one each.
     pub group: String,
     /// Further librdkafka properties (`security.protocol`, `sasl.username`, ...).
     pub properties: BTreeMap<String, String>,
@@ -112,7 +127,7 @@ pub struct KafkaConfig {
 
 impl Default for KafkaConfig {
     fn default() -> Self {
-        KafkaConfig { brokers: "127.0.0.1:9092".into(), group: "fluxmill".into(), properties: BTreeMap::new() }
+        KafkaConfig { brokers: "127.0.0.1:9092".into(), group: DEFAULT_GROUP.into(), properties: BTreeMap::new() }
     }
 }
 

@@ -104,8 +104,10 @@ impl Daemon {
         let store = Arc::new(store);
         let arrivals = Arc::new(ArrivalClock::new(Arc::clone(&clock), 0));
         let routes = Arc::new(Routes::new(&config.routes)?);
-        let accept =
-            Accept::open(Arc::clone(&routes), Arc::clone(&log), Arc::clone(&arrivals), config.log.partitions).await?;
+        let filled: Vec<Name> = store.buckets().into_iter().flat_map(|bucket| bucket.topics).collect();
+        let (door_log, door_arrivals) = (Arc::clone(&log), Arc::clone(&arrivals));
+        let partitions = config.log.partitions;
+        let accept = Accept::open(Arc::clone(&routes), door_log, door_arrivals, partitions, &filled).await?;
         topics::make_buckets(&config, &store, log.as_ref()).await?;
         let sink_options =
             SinkOptions { group: config.log.kafka.group.as_str().into(), partitions: config.log.partitions };
@@ -135,10 +137,9 @@ impl Daemon {
                     arrivals: Arc::clone(&arrivals),
                 };
                 let settings = Settings {
-                    concurrency: config.tasks.concurrency,
-                    wait_for_data: config.tasks.wait_for_data.0,
                     partitions: config.log.partitions,
-                    ..Settings::new(&config.tasks.dir)
+                    installation: config.log.installation(),
+                    ..Settings::from(&config.tasks)
                 };
                 Some(Arc::new(Tasks::open(parts, settings).await?))
             }

@@ -99,6 +99,10 @@ impl CommitLog for TestLog {
         self.inner.append_atomic(producer, records).await
     }
 
+    async fn take_over(&self, producer: &str) -> Result<()> {
+        self.inner.take_over(producer).await
+    }
+
     async fn read(&self, topic: &str, partition: u32, from: u64, max: usize, wait: Duration) -> Result<Fetched> {
         self.inner.read(topic, partition, from, max, wait).await
     }

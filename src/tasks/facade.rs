@@ -17,6 +17,7 @@ use super::file::{self, DirectoryWatch, Files};
 use super::gate::Gate;
 use super::loader::{Loaded, LoadedFile, Loader};
 use super::output::RUNS_BUCKET;
+use super::run::{control_topic, of_installation};
 use super::run_store::RunStore;
 use super::scheduler::Scheduler;
 use super::step::{CatchUp, Policy};
@@ -30,6 +31,7 @@ use crate::config::{CatchUpPolicy, TasksConfig};
 use crate::diagnostic::nearest;
 use crate::engine::Engine;
 use crate::error::{Error, Result};
+use crate::name::Name;
 use crate::store::{NewBucket, Store};
 
 /// How long the bucket of runs keeps them: 30 days.
@@ -74,6 +76,8 @@ pub struct Settings {
     pub settle: Duration,
     /// Partitions of a topic that is made for a task's target bucket.
     pub partitions: u32,
+    /// What keeps our control topic apart from those of other installations on the same Kafka cluster.
+    pub installation: Option<Name>,
 }
 
 impl Settings {
@@ -87,6 +91,7 @@ impl Settings {
             catch_up: CatchUp::All(1_000),
             settle: Duration::ZERO,
             partitions: 1,
+            installation: None,
         }
     }
 }
@@ -129,14 +134,17 @@ struct LoadedFiles {
 impl Tasks {
     /// Opens the view of tasks, slots and runs. Nothing runs yet, and no file is read.
     pub async fn open(parts: Parts, settings: Settings) -> Result<Self> {
-        let bucket = parts
-            .store
-            .create_bucket(NewBucket { retention_ns: Some(RUNS_RETENTION_NS), ..NewBucket::named(RUNS_BUCKET) })?;
+        let installation = settings.installation.as_deref();
+        let bucket = parts.store.create_bucket(NewBucket {
+            retention_ns: Some(RUNS_RETENTION_NS),
+            topics: vec![of_installation(RUNS_BUCKET, installation)],
+            ..NewBucket::named(RUNS_BUCKET)
+        })?;
         for topic in &bucket.topics {
             parts.log.create_topic(topic, 1).await?;
         }
         let (log, catalogue, clock) = (parts.log.clone(), parts.catalogue.clone(), parts.clock.clone());
-        let runs = Arc::new(RunStore::open(log, catalogue, clock).await?);
+        let runs = Arc::new(RunStore::open(log, catalogue, clock, control_topic(installation)).await?);
         // Slots that have run count on it that nothing arrives before their end any more, also if the clock was set back.
         if let Some(settled_ns) = runs.settled_ns() {
             parts.arrivals.not_before(settled_ns);

@@ -12,6 +12,20 @@ use crate::name::Name;
 /// The control topic. One partition: the order of its records is the order of what happened.
 pub const CONTROL_TOPIC: &str = "_fluxmill.tasks";
 
+/// The control topic of an installation. Those that share a Kafka cluster have one each, or each would run, change and
+/// remove the tasks of the others; `None` is the only one there is, or the one with the default name.
+pub fn control_topic(installation: Option<&str>) -> Name {
+    of_installation(CONTROL_TOPIC, installation)
+}
+
+/// A topic's name with the installation behind it.
+pub(super) fn of_installation(topic: &str, installation: Option<&str>) -> Name {
+    match installation {
+        Some(installation) => format!("{topic}.{installation}").into(),
+        None => topic.into(),
+    }
+}
+
 /// One record of the control topic.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]

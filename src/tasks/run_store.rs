@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 
 use super::definition::Definition;
 use super::manifest::{Manifest, Written};
-use super::run::{CONTROL_TOPIC, ControlRecord, RunRecord};
+use super::run::{ControlRecord, RunRecord};
 use super::slots::SlotLedger;
 use super::task_state::{Progress, TaskState};
 use crate::catalogue::{Batch, Catalogue, Durability, Keyspace};
@@ -50,6 +50,8 @@ pub struct RunStore {
     log: Arc<dyn CommitLog>,
     catalogue: Arc<Catalogue>,
     clock: Arc<dyn Clock>,
+    /// The control topic.
+    topic: Name,
     tasks: RwLock<BTreeMap<Name, TaskState>>,
     follower: tokio::sync::Mutex<Follower>,
 }
@@ -75,18 +77,25 @@ struct StoredTask {
 
 impl RunStore {
     /// Opens the view: makes the control topic if there is none, takes what the catalogue holds and reads the topic to its
-    /// end.
-    pub async fn open(log: Arc<dyn CommitLog>, catalogue: Arc<Catalogue>, clock: Arc<dyn Clock>) -> Result<Self> {
-        let topic = log.create_topic(CONTROL_TOPIC, 1).await?;
-        let range = log.offsets(CONTROL_TOPIC, 0).await?;
-        let mut position: StoredPosition = catalogue.get(Keyspace::Positions, CONTROL_TOPIC)?.unwrap_or_default();
-        if position.generation != topic.generation {
+    /// end. What a killed process left open is settled first: a run that shows only later would be made again, and a task
+    /// that shows only later would begin anew.
+    pub async fn open(
+        log: Arc<dyn CommitLog>,
+        catalogue: Arc<Catalogue>,
+        clock: Arc<dyn Clock>,
+        topic: Name,
+    ) -> Result<Self> {
+        let made = log.create_topic(&topic, 1).await?;
+        log.take_over(PRODUCER).await?;
+        let range = log.offsets(&topic, 0).await?;
+        let mut position: StoredPosition = catalogue.get(Keyspace::Positions, &*topic)?.unwrap_or_default();
+        if position.generation != made.generation {
             // Another topic of that name: what the catalogue holds stays, and what the topic holds is added.
-            position = StoredPosition { generation: topic.generation, offset: range.start };
+            position = StoredPosition { generation: made.generation, offset: range.start };
         }
         if position.offset < range.start {
             tracing::error!(
-                topic = CONTROL_TOPIC,
+                %topic,
                 from = position.offset,
                 to = range.start,
                 "records of tasks were dropped from the log before the catalogue had them"
@@ -106,15 +115,22 @@ impl RunStore {
             }
         }
         let follower = Follower { position, committed: position.offset };
-        let store =
-            RunStore { log, catalogue, clock, tasks: RwLock::new(tasks), follower: tokio::sync::Mutex::new(follower) };
+        let store = RunStore {
+            log,
+            catalogue,
+            clock,
+            topic,
+            tasks: RwLock::new(tasks),
+            follower: tokio::sync::Mutex::new(follower),
+        };
         store.follow(range.end).await?;
         Ok(store)
     }
 
     /// Appends output records and what happened, as one, and brings the view up to it.
     ///
-    /// When the log cannot say whether it took the records, the topic is asked: an append that is there was one.
+    /// When the log cannot say whether it took the records, that is settled and the topic is asked: an append that is there
+    /// was one.
     pub async fn append(&self, mut outputs: Vec<NewRecord>, happened: &[ControlRecord]) -> Result<()> {
         let Some(last) = happened.last() else {
             return Ok(());
@@ -129,7 +145,8 @@ impl RunStore {
                 self.follow(position.offset + 1).await
             }
             Err(error) if error.kind() == ErrorKind::Unavailable => {
-                let end = self.log.offsets(CONTROL_TOPIC, 0).await.map_err(|_| error.clone())?.end;
+                self.log.take_over(PRODUCER).await.map_err(|_| error.clone())?;
+                let end = self.log.offsets(&self.topic, 0).await.map_err(|_| error.clone())?.end;
                 self.follow(end).await.map_err(|_| error.clone())?;
                 if self.holds(last)? { Ok(()) } else { Err(error) }
             }
@@ -139,7 +156,7 @@ impl RunStore {
 
     /// Reads what is in the topic and not in the view: after an append of which only the log knows that it succeeded.
     pub async fn catch_up(&self) -> Result<()> {
-        let end = self.log.offsets(CONTROL_TOPIC, 0).await?.end;
+        let end = self.log.offsets(&self.topic, 0).await?.end;
         self.follow(end).await
     }
 
@@ -198,7 +215,7 @@ impl RunStore {
     fn encode(&self, record: &ControlRecord) -> Result<NewRecord> {
         let payload = serde_json::to_vec(record).map_err(|error| Error::internal(error.to_string()))?;
         Ok(NewRecord {
-            topic: CONTROL_TOPIC.into(),
+            topic: self.topic.clone(),
             partition: Some(0),
             key: Bytes::copy_from_slice(record.task().as_bytes()),
             headers: vec![("content-type".into(), Bytes::from_static(b"application/json"))],
@@ -211,9 +228,9 @@ impl RunStore {
     async fn follow(&self, until: u64) -> Result<()> {
         let mut follower = self.follower.lock().await;
         while follower.position.offset < until {
-            let fetched = self.log.read(CONTROL_TOPIC, 0, follower.position.offset, 1_000, READ_WAIT).await?;
+            let fetched = self.log.read(&self.topic, 0, follower.position.offset, 1_000, READ_WAIT).await?;
             if fetched.next_offset <= follower.position.offset {
-                return Err(Error::unavailable(format!("{CONTROL_TOPIC} does not give what was appended to it")));
+                return Err(Error::unavailable(format!("{} does not give what was appended to it", self.topic)));
             }
             let mut batch = Batch::new();
             let mut touched = BTreeSet::new();
@@ -221,14 +238,14 @@ impl RunStore {
                 match self.fold(record, &mut batch) {
                     Ok(task) => touched.extend(task),
                     Err(error) if error.kind() == ErrorKind::Invalid => {
-                        tracing::warn!(topic = CONTROL_TOPIC, offset = record.offset, %error, "passing over a record");
+                        tracing::warn!(topic = %self.topic, offset = record.offset, %error, "passing over a record");
                     }
                     Err(error) => return Err(error),
                 }
             }
             self.keep(&touched, &mut batch)?;
             follower.position.offset = fetched.next_offset;
-            batch.put(Keyspace::Positions, CONTROL_TOPIC, &follower.position)?;
+            batch.put(Keyspace::Positions, &*self.topic, &follower.position)?;
             self.catalogue.commit(batch, Durability::Buffered)?;
         }
         if follower.position.offset >= follower.committed + RECORDS_PER_COMMIT {
@@ -238,10 +255,10 @@ impl RunStore {
     }
 
     async fn commit(&self, follower: &mut Follower) -> Result<()> {
-        self.catalogue.put(Keyspace::Positions, CONTROL_TOPIC, &follower.position, Durability::Synced)?;
+        self.catalogue.put(Keyspace::Positions, &*self.topic, &follower.position, Durability::Synced)?;
         let committed = Committed { offset: follower.position.offset, metadata: String::new() };
-        self.log.commit(GROUP, vec![(CONTROL_TOPIC.into(), 0, committed)]).await?;
-        self.log.retain(CONTROL_TOPIC, 0, follower.position.offset).await?;
+        self.log.commit(GROUP, vec![(self.topic.clone(), 0, committed)]).await?;
+        self.log.retain(&self.topic, 0, follower.position.offset).await?;
         follower.committed = follower.position.offset;
         Ok(())
     }

@@ -1,11 +1,12 @@
 //! The cases, over the trait alone. Expected values follow from `CommitLog`'s documentation, for partitions from Kafka's.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use bytes::Bytes;
+use fluxmill::clock::{Clock, SystemClock};
 use fluxmill::commitlog::murmur2::partition_of;
 use fluxmill::commitlog::{CommitLog, Committed, NewRecord, Record};
 use fluxmill::error::ErrorKind;
@@ -15,6 +16,10 @@ use super::Subject;
 /// Long enough for a slow machine; only a failure waits for it.
 pub const PATIENCE: Duration = Duration::from_secs(30);
 
+/// The date of records. Kafka drops what is older than a week, and after its restart has forgotten which records it has of
+/// a producer whose last one is older than a day.
+static TODAY_MS: LazyLock<i64> = LazyLock::new(|| SystemClock.now_ns() / 1_000_000);
+
 /// A record without headers.
 pub fn record(topic: &str, key: &str, payload: impl Into<Bytes>) -> NewRecord {
     NewRecord {
@@ -23,7 +28,7 @@ pub fn record(topic: &str, key: &str, payload: impl Into<Bytes>) -> NewRecord {
         key: Bytes::copy_from_slice(key.as_bytes()),
         headers: Vec::new(),
         payload: payload.into(),
-        timestamp_ms: 1_700_000_000_000,
+        timestamp_ms: *TODAY_MS,
     }
 }
 

@@ -211,12 +211,26 @@ fn kill_nine_of_a_writer_leaves_no_half_transaction_in_kafka() {
         run_and_kill(start_child(test, &address, round), 600, &mut moments, &mut ledger);
         runtime.block_on(async {
             let log = open_kafka(&address).await;
-            // The next process takes over the names of the writers, which settles what the dead one left open.
+            // The next process takes over the names of the writers, which settles what the dead one left open: what is
+            // not read up to the end of that moment never comes.
+            let mut ends = BTreeMap::new();
+            for writer in 6..8 {
+                log.take_over(&format!("shard-{writer}")).await.unwrap();
+            }
+            for topic in ["first", "second"] {
+                ends.insert(topic, log.offsets(topic, 0).await.unwrap().end);
+            }
             for writer in 6..8 {
                 let pair = vec![record_in("first", 0, "settled"), record_in("second", 0, "settled")];
                 log.append_atomic(&format!("shard-{writer}"), pair).await.unwrap();
             }
-            check(&ledger, &read_all(&*log).await);
+            let read = read_all(&*log).await;
+            check(&ledger, &read);
+            for ((topic, _, offset), payload) in &read {
+                let end = ends.get(&**topic).copied().unwrap_or(u64::MAX);
+                let own = payload.starts_with(&format!("{round}."));
+                assert!(!own || *offset < end, "{payload} of the dead process came after it was taken over");
+            }
         });
     }
     assert!(ledger.keys().any(|(topic, ..)| topic == "first"), "no transaction was acknowledged: nothing was shown");

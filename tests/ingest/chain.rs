@@ -42,7 +42,7 @@ impl Chain {
         let bucket = store.create_bucket(NewBucket::named("kafka_raw")).unwrap();
         let routes = Arc::new(Routes::new(&[RouteConfig::generators()]).unwrap());
         let arrivals = Arc::new(ArrivalClock::new(Arc::clone(&clock), 0));
-        let accept = Accept::open(Arc::clone(&routes), Arc::clone(&log), arrivals, 3).await.unwrap();
+        let accept = Accept::open(Arc::clone(&routes), Arc::clone(&log), arrivals, 3, &[]).await.unwrap();
         let sink =
             Sink::start(Arc::clone(&log), Arc::clone(&store), routes, clock, SinkOptions::default()).await.unwrap();
         let options = MqttOptions { listen: "127.0.0.1:0".into(), ..MqttOptions::from(&MqttConfig::default()) };

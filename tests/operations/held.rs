@@ -52,6 +52,10 @@ impl CommitLog for Held {
         self.inner.append_atomic(producer, records).await
     }
 
+    async fn take_over(&self, producer: &str) -> Result<()> {
+        self.inner.take_over(producer).await
+    }
+
     async fn read(&self, topic: &str, partition: u32, from: u64, max: usize, wait: Duration) -> Result<Fetched> {
         let fetched = self.inner.read(topic, partition, from, max, wait).await;
         if self.held.load(Ordering::SeqCst) {
@@ -96,7 +100,7 @@ async fn a_write_is_refused_before_the_append_while_the_sink_is_too_far_behind()
     store.create_bucket(NewBucket::named("b")).unwrap();
     let routes = Arc::new(Routes::default());
     let arrivals = Arc::new(ArrivalClock::new(clock.clone(), 0));
-    let accept = Accept::open(routes.clone(), log.clone(), arrivals, 1).await.unwrap();
+    let accept = Accept::open(routes.clone(), log.clone(), arrivals, 1, &[]).await.unwrap();
     let sink = Sink::start(log.clone(), store.clone(), routes, clock.clone(), SinkOptions::default()).await.unwrap();
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());

@@ -220,8 +220,14 @@ async fn the_view_is_rebuilt_from_the_topic() {
     let (before, runs) = (house.tasks.show("counting").unwrap(), house.ended("counting"));
     // The catalogue is lost, as after a crash between append and view in the worst case.
     let fresh = Arc::new(fluxmill::catalogue::Catalogue::open(&house.directory.path().join("another")).unwrap());
-    let rebuilt =
-        fluxmill::tasks::run_store::RunStore::open(house.log.clone(), fresh, house.clock.clone()).await.unwrap();
+    let rebuilt = fluxmill::tasks::run_store::RunStore::open(
+        house.log.clone(),
+        fresh,
+        house.clock.clone(),
+        fluxmill::tasks::run::control_topic(None),
+    )
+    .await
+    .unwrap();
     let task = rebuilt.task(before.id.as_ref().unwrap()).unwrap();
     assert_eq!(task.progress.cursor_ns, before.latest_completed);
     assert_eq!(task.ledger.intervals().iter().map(|interval| interval.count).sum::<u64>(), 4);

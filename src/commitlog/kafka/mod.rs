@@ -2,12 +2,14 @@
 //!
 //! Opened by the daemon instead of the embedded log; behind the feature `kafka`. Appends are acknowledged by all in-sync
 //! replicas (acks=all, idempotent); atomic ones are transactions; readers see committed records only; positions are those
-//! of consumer groups, which Kafka's own tools show and set. No group is ever joined: who reads what is decided above. Every call ends within a bound; while the
-//! brokers are away they end as `Unavailable`, and go on by themselves when the brokers are back.
+//! of consumer groups, which Kafka's own tools show and set. No group is ever joined: who reads what is decided above. Every
+//! call ends within a bound; while the brokers are away they end as `Unavailable`, and go on by themselves when the brokers
+//! are back.
 //!
 //! Acknowledged means what the topic's replicas make of it: on a single broker it survives the broker's kill, not a power
 //! cut, since Kafka answers from the page cache. Records are kept as long as Kafka is set to; a timestamp of 0 is taken as
-//! "now".
+//! "now". A record that is sent again because the broker died before it answered is there once, unless its timestamp lies
+//! more than a day back: by that time Kafka judges whose records it still has to know (`producer.id.expiration.ms`).
 //!
 //! | file | what |
 //! |---|---|
@@ -50,6 +52,9 @@ use crate::table::Name;
 /// How long a reader that had trouble asks whether the brokers are there, before it says that they are not.
 const PROBE: Duration = Duration::from_secs(2);
 
+/// A topic to ask the brokers about; whether there is one of that name does not matter.
+const PROBED: &str = "_fluxmill.tasks";
+
 /// The pause between two looks at whether a transaction is visible.
 const VISIBLE_PAUSE: Duration = Duration::from_millis(2);
 
@@ -78,7 +83,7 @@ impl KafkaLog {
         client::check_properties(&options)?;
         let client = client::connect(&client::reading(&options))?;
         let topics = Topics::new(&options, Arc::clone(&client))?;
-        topics.probe("_fluxmill.tasks", options.timeout).await.map_err(|error| {
+        topics.probe(PROBED, options.timeout).await.map_err(|error| {
             error
                 .context(format!("kafka at {} does not answer", options.brokers))
                 .with_hint("is it running, and is this its address?")
@@ -220,6 +225,13 @@ impl CommitLog for KafkaLog {
         let positions = appended.map_err(|error| self.learn(error, topics.iter().cloned()))?;
         self.wait_until_visible(&topics, &positions).await;
         Ok(positions)
+    }
+
+    async fn take_over(&self, producer: &str) -> Result<()> {
+        self.check_open()?;
+        check_group(producer)?;
+        let (transactions, producer) = (Arc::clone(&self.transactions), producer.to_owned());
+        blocking(move || transactions.take_over(&producer)).await
     }
 
     async fn read(

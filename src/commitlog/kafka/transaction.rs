@@ -8,7 +8,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use parking_lot::Mutex;
+use parking_lot::{Mutex, MutexGuard};
 use rdkafka::error::KafkaError;
 use rdkafka::producer::Producer;
 use tokio::runtime::Handle;
@@ -56,21 +56,9 @@ impl Transactions {
 
     /// Appends records in one transaction; blocks. Calls of one name go one after another.
     pub(super) fn append(&self, name: &str, records: &[NewRecord], partitions: &[u32]) -> Result<Vec<Position>> {
-        let writer = {
-            let mut writers = self.writers.lock();
-            Arc::clone(writers.entry(name.to_owned()).or_insert_with(|| Arc::new(Mutex::new(Writer::Absent))))
-        };
-        let Some(mut writer) = writer.try_lock_for(self.options.delivery_timeout) else {
-            return Err(Error::unavailable(format!("an earlier atomic append of {name:?} is still waiting for kafka")));
-        };
-        let sender = match std::mem::replace(&mut *writer, Writer::Absent) {
-            Writer::Ready(sender) => sender,
-            Writer::Absent => self.connect(name)?,
-            Writer::Fenced => {
-                *writer = Writer::Fenced;
-                return Err(fenced(name));
-            }
-        };
+        let writer = self.writer(name);
+        let mut writer = self.lock(name, &writer)?;
+        let sender = self.take_sender(name, &mut writer)?;
         match self.run(&sender, records, partitions) {
             Ok(positions) => {
                 *writer = Writer::Ready(sender);
@@ -85,6 +73,39 @@ impl Transactions {
                 Err(fenced(name).with_hint(error.message()))
             }
             Err(Failure::Lost(error)) => Err(error),
+        }
+    }
+
+    /// Fences older producers of the name and settles what any of them left open; blocks. A transaction is settled when its
+    /// coordinator has told all its partitions, and only then does the coordinator give out the name again.
+    pub(super) fn take_over(&self, name: &str) -> Result<()> {
+        let writer = self.writer(name);
+        let mut writer = self.lock(name, &writer)?;
+        let sender = self.take_sender(name, &mut writer)?;
+        *writer = Writer::Ready(sender);
+        Ok(())
+    }
+
+    fn writer(&self, name: &str) -> Arc<Mutex<Writer>> {
+        let mut writers = self.writers.lock();
+        Arc::clone(writers.entry(name.to_owned()).or_insert_with(|| Arc::new(Mutex::new(Writer::Absent))))
+    }
+
+    fn lock<'w>(&self, name: &str, writer: &'w Mutex<Writer>) -> Result<MutexGuard<'w, Writer>> {
+        writer.try_lock_for(self.options.delivery_timeout).ok_or_else(|| {
+            Error::unavailable(format!("an earlier atomic append of {name:?} is still waiting for kafka"))
+        })
+    }
+
+    /// The producer of a name, made if there is none. The writer is left without one.
+    fn take_sender(&self, name: &str, writer: &mut Writer) -> Result<Sender> {
+        match std::mem::replace(writer, Writer::Absent) {
+            Writer::Ready(sender) => Ok(sender),
+            Writer::Absent => self.connect(name),
+            Writer::Fenced => {
+                *writer = Writer::Fenced;
+                Err(fenced(name))
+            }
         }
     }
 

@@ -61,7 +61,8 @@ pub struct Accept {
 
 impl Accept {
     /// Makes the topics of the routes (with so many partitions, where they do not exist), reads back what a restart needs
-    /// to know, and opens the door. The arrival clock is lifted above every arrival that the log knows.
+    /// to know, and opens the door. The arrival clock is lifted above every arrival in the topics of routes and in `filled`,
+    /// those of buckets; others on the same Kafka cluster are nobody's business here, however many there are.
     ///
     /// Errors: those of the log.
     pub async fn open(
@@ -69,13 +70,15 @@ impl Accept {
         log: Arc<dyn CommitLog>,
         arrivals: Arc<ArrivalClock>,
         partitions: u32,
+        filled: &[Name],
     ) -> Result<Arc<Accept>> {
         for topic in routes.topics() {
             log.create_topic(&topic, partitions).await?;
         }
         let mut redeliveries = Redeliveries::default();
-        let (topics, of_routes) = (log.topics().await?, routes.topics());
+        let (mut topics, of_routes) = (log.topics().await?, routes.topics());
         let raw = |topic: &TopicInfo| of_routes.contains(&topic.name);
+        topics.retain(|topic| raw(topic) || filled.contains(&topic.name));
         let partitions: u64 = topics.iter().filter(|topic| raw(topic)).map(|topic| u64::from(topic.partitions)).sum();
         for topic in &topics {
             let records = if raw(topic) { READ_BACK / partitions.max(1) } else { READ_BACK_OTHERS };

@@ -21,7 +21,7 @@ async fn door(log: Arc<TestLog>, wall: Arc<ManualClock>, routes: &[RouteConfig])
     let routes = Arc::new(Routes::new(routes).unwrap());
     let arrivals = Arc::new(ArrivalClock::new(wall.clone(), 0));
     let as_log: Arc<dyn CommitLog> = log.clone();
-    let accept = Accept::open(routes, as_log, arrivals, 1).await.unwrap();
+    let accept = Accept::open(routes, as_log, arrivals, 1, &[]).await.unwrap();
     // The start has looked at the clock; the first message comes later.
     wall.advance(SECOND);
     Door { log, accept, receipts: Arc::default() }

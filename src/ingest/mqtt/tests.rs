@@ -29,7 +29,7 @@ async fn listener(options: MqttOptions) -> Listener {
     let as_log: Arc<dyn CommitLog> = log.clone();
     let routes = Arc::new(Routes::new(&[RouteConfig::generators()]).unwrap());
     let arrivals = Arc::new(ArrivalClock::new(Arc::new(SystemClock), 0));
-    let accept = Accept::open(routes, as_log, arrivals, 1).await.unwrap();
+    let accept = Accept::open(routes, as_log, arrivals, 1, &[]).await.unwrap();
     let server = MqttServer::start(options, Arc::clone(&accept)).await.unwrap();
     Listener { log, accept, server }
 }

@@ -31,7 +31,7 @@ async fn writer(partitions: u32) -> Writer {
     let store = store(directory.path(), 512 << 20).await;
     let bucket = store.create_bucket(NewBucket::named("b")).unwrap();
     let arrivals = Arc::new(ArrivalClock::new(Arc::clone(&clock), 0));
-    let accept = Accept::open(Arc::default(), Arc::clone(&as_log), arrivals, 1).await.unwrap();
+    let accept = Accept::open(Arc::default(), Arc::clone(&as_log), arrivals, 1, &[]).await.unwrap();
     let options = SinkOptions { partitions, ..SinkOptions::default() };
     let sink = Sink::start(as_log, Arc::clone(&store), Arc::<Routes>::default(), clock, options).await.unwrap();
     Writer { log, store, sink, accept, bucket, _directory: directory }
