@@ -2,29 +2,28 @@
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use crate::measure::cpu_time_of;
 
-struct Daemon {
-    child: Child,
+/// A daemon in a process of its own; killed when dropped.
+pub struct Daemon {
+    /// The process.
+    pub child: Child,
     http: SocketAddr,
     mqtt: SocketAddr,
     token: String,
-    _home: tempfile::TempDir,
 }
 
 impl Daemon {
-    fn start(kafka: Option<&str>) -> Daemon {
-        let home = tempfile::tempdir().expect("a directory");
-        let data = home.path().join("data");
+    /// Starts one in a directory, with further arguments, and returns when it says that it is ready.
+    pub fn start(home: &Path, arguments: &[&str]) -> Daemon {
+        let data = home.join("data");
         let mut command = Command::new(env!("CARGO_BIN_EXE_fluxmill"));
         command.arg("serve").args(["--http", "127.0.0.1:0", "--mqtt", "127.0.0.1:0"]).arg("--data-dir").arg(&data);
-        command.arg("--tasks-dir").arg(home.path().join("tasks")).env("FLUXMILL_LOG_LEVEL", "error");
-        if let Some(brokers) = kafka {
-            command.args(["--kafka", brokers]);
-        }
+        command.arg("--tasks-dir").arg(home.join("tasks")).args(arguments).env("FLUXMILL_LOG_LEVEL", "error");
         let mut child = command.stdout(Stdio::piped()).spawn().expect("fluxmill starts");
         let (mut http, mut mqtt) = (None, None);
         let mut lines = BufReader::new(child.stdout.take().expect("its output")).lines();
@@ -39,13 +38,20 @@ impl Daemon {
         std::thread::spawn(move || lines.map_while(Result::ok).for_each(drop));
         let token = std::fs::read_to_string(data.join("token")).expect("a token");
         let (http, mqtt) = (http.expect("an HTTP address"), mqtt.expect("an MQTT address"));
-        Daemon { child, http, mqtt, token, _home: home }
+        Daemon { child, http, mqtt, token }
     }
 
-    fn post(&self, path: &str, body: &str) -> u16 {
+    /// Sends a POST; returns the status.
+    pub fn post(&self, path: &str, body: &str) -> u16 {
+        let answer = self.ask("POST", path, body);
+        answer.split(' ').nth(1).and_then(|status| status.parse().ok()).expect("a status")
+    }
+
+    /// Sends a request; returns the answer with its head.
+    pub fn ask(&self, method: &str, path: &str, body: &str) -> String {
         let mut stream = TcpStream::connect(self.http).expect("a connection");
         let head = format!(
-            "POST {path} HTTP/1.1\r\nHost: bench\r\nAuthorization: Token {}\r\nContent-Type: application/json\r\n\
+            "{method} {path} HTTP/1.1\r\nHost: bench\r\nAuthorization: Token {}\r\nContent-Type: application/json\r\n\
              Content-Length: {}\r\nConnection: close\r\n\r\n",
             self.token,
             body.len()
@@ -54,7 +60,7 @@ impl Daemon {
         stream.write_all(body.as_bytes()).expect("a body");
         let mut answer = String::new();
         stream.read_to_string(&mut answer).expect("an answer");
-        answer.split(' ').nth(1).and_then(|status| status.parse().ok()).expect("a status")
+        answer
     }
 }
 
@@ -65,30 +71,38 @@ impl Drop for Daemon {
     }
 }
 
+/// Lines of a request.
+pub const LINES: usize = 5_000;
+
+/// The body of a write: lines of six fields, of a thousand generators, whose times follow each other over all requests.
+pub fn lines(request: usize) -> String {
+    let mut body = String::new();
+    for line in 0..LINES {
+        let time = 1_700_000_000_000_000_000i64 + (request * LINES + line) as i64 * 1_000;
+        body.push_str(&format!(
+            "genData,generatorID=g{} fuel={}.5,lat=1.25,load=50,lon=2.5,power=120,temperature=60.5 {time}\n",
+            line % 1000,
+            line % 900
+        ));
+    }
+    body
+}
+
+/// Where lines are written to.
+pub const WRITE: &str = "/api/v2/write?org=fluxmill&bucket=kafka_raw";
+
 /// 5,000 lines a request, 6 fields a line, each request answered when durable and visible.
 pub fn http() {
-    let daemon = Daemon::start(None);
-    let (requests, lines) = (40, 5_000);
-    let bodies: Vec<String> = (0..requests)
-        .map(|request| {
-            let mut body = String::new();
-            for line in 0..lines {
-                let time = 1_700_000_000_000_000_000i64 + (request * lines + line) as i64 * 1_000;
-                body.push_str(&format!(
-                    "genData,generatorID=g{} fuel={}.5,lat=1.25,load=50,lon=2.5,power=120,temperature=60.5 {time}\n",
-                    line % 1000,
-                    line % 900
-                ));
-            }
-            body
-        })
-        .collect();
+    let home = tempfile::tempdir().expect("a directory");
+    let daemon = Daemon::start(home.path(), &[]);
+    let requests = 40;
+    let bodies: Vec<String> = (0..requests).map(lines).collect();
     let (cpu, wall) = (cpu_time_of(daemon.child.id()), Instant::now());
     for body in &bodies {
-        assert_eq!(daemon.post("/api/v2/write?org=fluxmill&bucket=kafka_raw", body), 204);
+        assert_eq!(daemon.post(WRITE, body), 204);
     }
     let (cpu, wall) = (cpu_time_of(daemon.child.id()) - cpu, wall.elapsed());
-    let points = (requests * lines * 6) as f64;
+    let points = (requests * LINES * 6) as f64;
     println!("HTTP writes, 5,000 lines a request, durable and visible: {points} points");
     println!(
         "  {:.3} CPU-s per million points, {:.0} points/s wall\n",
@@ -108,7 +122,9 @@ pub fn mqtt() {
             continue;
         }
         for connections in [50usize, 1_000] {
-            let daemon = Daemon::start(brokers);
+            let home = tempfile::tempdir().expect("a directory");
+            let arguments: Vec<&str> = brokers.iter().flat_map(|brokers| ["--kafka", *brokers]).collect();
+            let daemon = Daemon::start(home.path(), &arguments);
             let total = 200_000 / connections * connections;
             let (cpu, wall) = (cpu_time_of(daemon.child.id()), Instant::now());
             publish(daemon.mqtt, connections, total / connections);

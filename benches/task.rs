@@ -5,23 +5,18 @@ use std::sync::Arc;
 use datafusion::arrow::array::AsArray;
 use datafusion::arrow::datatypes::Float64Type;
 use datafusion::prelude::{ParquetReadOptions, SessionContext};
-use fluxmill::catalogue::Catalogue;
 use fluxmill::clock::{ArrivalClock, Clock, ManualClock};
 use fluxmill::commitlog::CommitLog;
 use fluxmill::commitlog::embedded::{EmbeddedLog, EmbeddedOptions};
 use fluxmill::diagnostic::Source;
-use fluxmill::engine::{DiscardResults, Engine, RunRequest, StoreWorld};
+use fluxmill::engine::{DiscardResults, Engine, RunRequest};
 use fluxmill::point::{FieldValue, Point};
-use fluxmill::store::{NewBucket, SeqPoint, SourcePartition, Store, StoreOptions};
 use fluxmill::tasks::output;
 
 use crate::measure::{Cost, cost, middle, peak_mib, reset_peak};
+use crate::stored::{FIELDS, MEASUREMENT, NOW_NS, Stored, value};
 
 const SCRIPT: &str = include_str!("../tasks/generator_downsample.flux");
-const FIELDS: [&str; 6] = ["fuel", "lat", "load", "lon", "power", "temperature"];
-/// 2024-01-01T01:00:00Z; rows lie in the hour before.
-const NOW_NS: i64 = 1_704_070_800_000_000_000;
-const HOUR_NS: i64 = 3_600_000_000_000;
 
 /// Generators, rows each, rounds.
 const SIZES: [(usize, usize, usize); 4] = [(1_000, 6, 21), (6_000, 1, 21), (1_000, 167, 7), (1_000, 1_667, 5)];
@@ -49,28 +44,15 @@ pub fn figures() {
     println!();
 }
 
-/// Fuel of a reading: a formula, so that the expected answer is known without reading anything back.
-fn fuel(generator: usize, row: usize) -> f64 {
-    ((generator * 7 + row * 13) % 1000) as f64
-}
-
 async fn figure(generators: usize, rows: usize, rounds: usize) {
-    let home = tempfile::tempdir().expect("a directory");
-    let clock: Arc<dyn Clock> = Arc::new(ManualClock::new(NOW_NS));
-    let catalogue = Arc::new(Catalogue::open(&home.path().join("catalogue")).expect("a catalogue"));
-    let options = StoreOptions { memory_bytes: 4 << 30, ..StoreOptions::default() };
-    let buckets = home.path().join("buckets");
-    let store = Store::open(home.path(), options, catalogue, Arc::clone(&clock)).await.expect("a store");
-    let store = Arc::new(store);
-    let raw = store.create_bucket(NewBucket::named("kafka_raw")).expect("a bucket");
-    store.create_bucket(NewBucket::named("kafka_downsampled")).expect("a bucket");
-    fill(&store, &raw.id, generators, rows).await;
+    let stored = Stored::fill(generators, rows).await;
+    let (home, clock) = (Arc::clone(&stored.home), Arc::new(ManualClock::new(NOW_NS)) as Arc<dyn Clock>);
     let log =
         EmbeddedLog::open(home.path().join("log"), EmbeddedOptions::default(), Arc::clone(&clock)).expect("a log");
     log.create_topic("kafka_downsampled", 1).await.expect("a topic");
-    let arrivals = Arc::new(ArrivalClock::new(Arc::clone(&clock), 0));
+    let arrivals = Arc::new(ArrivalClock::new(clock, 0));
     let engine = Engine::new();
-    let world = Arc::new(StoreWorld::new(Arc::clone(&store), clock));
+    let world = Arc::clone(&stored.world);
 
     reset_peak();
     let mut costs = Vec::new();
@@ -89,36 +71,8 @@ async fn figure(generators: usize, rows: usize, rounds: usize) {
         costs.push(cost);
     }
     let peak = peak_mib();
-    let sql = sql(&buckets.join(&*raw.id).join("genData"), generators, rows, rounds).await;
+    let sql = sql(&home.path().join("buckets").join(&stored.raw).join(MEASUREMENT), generators, rows, rounds).await;
     print_row(generators, rows, costs, peak, sql);
-}
-
-async fn fill(store: &Store, bucket: &str, generators: usize, rows: usize) {
-    let source = SourcePartition { topic: "kafka_raw".into(), generation: 1, partition: 0 };
-    let mut offset = 0;
-    for row in 0..rows {
-        let mut batch = Vec::with_capacity(generators);
-        for generator in 0..generators {
-            let value = |index: usize| (generator * 31 + row * 17 + index) as f64 / 10.0;
-            let fields = FIELDS.iter().enumerate().map(|(index, name)| {
-                let value = if *name == "fuel" { fuel(generator, row) } else { value(index) };
-                ((*name).into(), FieldValue::Float(value))
-            });
-            let spread = HOUR_NS / rows as i64;
-            let point = Point {
-                measurement: "genData".into(),
-                tags: vec![("generatorID".into(), format!("generator{generator}").into())],
-                fields: fields.collect(),
-                time_ns: NOW_NS - HOUR_NS + row as i64 * spread + generator as i64 * (spread / generators as i64 / 2),
-            };
-            batch.push(SeqPoint { offset, seq: NOW_NS - HOUR_NS + offset as i64, point });
-            offset += 1;
-        }
-        let rejected = store.apply(bucket, &source, &batch).expect("rows are taken");
-        assert!(rejected.is_empty(), "{:?}", rejected.first());
-        store.advance(&source, offset);
-    }
-    store.flush_all().await.expect("a flush");
 }
 
 /// One row a generator, with the fuel of its last reading and the alarm that follows from it.
@@ -126,7 +80,7 @@ fn check(points: &[Point], generators: usize, rows: usize) {
     assert_eq!(points.len(), generators, "one row a generator");
     for point in points {
         let number: usize = point.tags[0].1.trim_start_matches("generator").parse().expect("a generator");
-        let expected = fuel(number, rows - 1);
+        let expected = value(number, rows - 1, 0);
         let alarm = if expected < 500.0 { "refuel" } else { "no action" };
         let field = |name: &str| point.fields.iter().find(|(own, _)| &**own == name).map(|(_, value)| value.clone());
         assert_eq!(field("fuel"), Some(FieldValue::Float(expected)), "{point:?}");
@@ -153,7 +107,7 @@ async fn sql(files: &std::path::Path, generators: usize, rows: usize, rounds: us
             assert_eq!(batches.iter().map(|batch| batch.num_rows()).sum::<usize>(), generators);
             let sum: f64 =
                 batches.iter().flat_map(|batch| batch.column(1).as_primitive::<Float64Type>().iter()).flatten().sum();
-            let expected: f64 = (0..generators).map(|generator| fuel(generator, rows - 1)).sum();
+            let expected: f64 = (0..generators).map(|generator| value(generator, rows - 1, 0)).sum();
             assert_eq!(sum, expected, "the peer's answer");
         };
         let (_, cost) = cost(|| tokio::task::block_in_place(|| tokio::runtime::Handle::current().block_on(run)));
