@@ -37,10 +37,8 @@ pub fn size() {
             // In the order of their times, as messages arrive.
             let mut arrived: Vec<Point> = machines.iter_mut().flat_map(|machine| machine.minute(&mut random)).collect();
             arrived.sort_by_key(|point| point.time_ns);
-            let rows: Vec<SeqPoint> = (offset..)
-                .zip(arrived)
-                .map(|(offset, point)| SeqPoint { offset, seq: point.time_ns, point })
-                .collect();
+            let rows: Vec<SeqPoint> =
+                (offset..).zip(arrived).map(|(offset, point)| SeqPoint { offset, seq: point.time_ns, point }).collect();
             offset += rows.len() as u64;
             assert!(store.apply(&raw, &source, &rows).expect("rows are taken").is_empty());
             store.advance(&source, offset);
@@ -52,7 +50,11 @@ pub fn size() {
         assert_eq!(stats.rows, offset);
         println!("size on the disk: {} points of 1,000 machines, six hours", stats.points);
         let of = |bytes: u64| bytes as f64 / stats.points as f64;
-        println!("  {:.2} bytes a point as flushed, {:.2} after compaction (at most 2.5)\n", of(before.bytes), of(stats.bytes));
+        println!(
+            "  {:.2} bytes a point as flushed, {:.2} after compaction (at most 2.5)\n",
+            of(before.bytes),
+            of(stats.bytes)
+        );
         columns(home.path());
     });
 }
@@ -244,8 +246,11 @@ pub fn restart() {
     let mut daemon = daemon;
     assert!(daemon.child.wait().expect("its end").success());
     let config = home.path().join("fluxmill.toml");
-    std::fs::write(&config, "[sink]\nflush_rows = 100000000\nflush_bytes = \"8GiB\"\nflush_age = \"24h\"\n[store]\nmemory = \"4GiB\"\n")
-        .expect("a configuration");
+    std::fs::write(
+        &config,
+        "[sink]\nflush_rows = 100000000\nflush_bytes = \"8GiB\"\nflush_age = \"24h\"\n[store]\nmemory = \"4GiB\"\n",
+    )
+    .expect("a configuration");
     let arguments = ["--config", config.to_str().expect("a path")];
     let daemon = Daemon::start(home.path(), &arguments);
     for request in 0..unflushed {

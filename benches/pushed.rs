@@ -11,7 +11,8 @@ use crate::stored::{FIELDS, HOUR_NS, Stored, Sum, value};
 
 const ROUNDS: usize = 5;
 
-const READ: &str = "from(bucket: \"kafka_raw\") |> range(start: -1h) |> filter(fn: (r) => r._measurement == \"genData\")";
+const READ: &str =
+    "from(bucket: \"kafka_raw\") |> range(start: -1h) |> filter(fn: (r) => r._measurement == \"genData\")";
 const FUEL: &str = "|> filter(fn: (r) => r._field == \"fuel\")";
 
 /// Windows and selectors of one field over ten million points in range, all of them pushed to the scan.
@@ -24,16 +25,17 @@ pub fn figures() {
         type Expected = fn(&Stored) -> (u64, f64);
         let queries: [(&str, &str, Expected); 5] = [
             ("max by 5m", "|> aggregateWindow(every: 5m, fn: max)", |stored| by_window(stored, f64::MIN, f64::max)),
-            ("mean by 5m", "|> aggregateWindow(every: 5m, fn: mean)", |stored| (12 * stored.generators as u64, f64::NAN)),
+            ("mean by 5m", "|> aggregateWindow(every: 5m, fn: mean)", |stored| {
+                (12 * stored.generators as u64, f64::NAN)
+            }),
             ("last", "|> last()", |stored| {
                 let last = |generator| value(generator, stored.rows - 1, 0);
                 (stored.generators as u64, (0..stored.generators).map(last).sum())
             }),
             ("count", "|> count()", |stored| (stored.generators as u64, (stored.generators * stored.rows) as f64)),
             ("mean", "|> mean()", |stored| {
-                let mean = |generator| {
-                    (0..stored.rows).map(|row| value(generator, row, 0)).sum::<f64>() / stored.rows as f64
-                };
+                let mean =
+                    |generator| (0..stored.rows).map(|row| value(generator, row, 0)).sum::<f64>() / stored.rows as f64;
                 (stored.generators as u64, (0..stored.generators).map(mean).sum())
             }),
         ];
@@ -41,12 +43,13 @@ pub fn figures() {
         for (name, query, expected) in queries {
             let (expected_rows, expected_sum) = expected(&stored);
             let script = format!("{READ} {FUEL} {query}");
-            let costs = stored.rounds(&engine, &script, (ROUNDS, usize::MAX), |got| {
-                assert_eq!(got.rows, expected_rows, "{name}");
-                let close = (got.values - expected_sum).abs() <= 1e-9 * expected_sum.abs();
-                assert!(expected_sum.is_nan() || close, "{name}: {got:?}, not {expected_sum}");
-            })
-            .await;
+            let costs = stored
+                .rounds(&engine, &script, (ROUNDS, usize::MAX), |got| {
+                    assert_eq!(got.rows, expected_rows, "{name}");
+                    let close = (got.values - expected_sum).abs() <= 1e-9 * expected_sum.abs();
+                    assert!(expected_sum.is_nan() || close, "{name}: {got:?}, not {expected_sum}");
+                })
+                .await;
             print(name, costs, rows);
         }
     });
@@ -91,13 +94,18 @@ pub fn laws() {
             scans.push((points, scan.as_secs_f64()));
             lasts.push((points, last.as_secs_f64()));
         }
-        println!("slope of the scan over points {:.2} (0.95 to 1.05), of last {:.2} (at most 0.2)\n", slope(&scans), slope(&lasts));
+        println!(
+            "slope of the scan over points {:.2} (0.95 to 1.05), of last {:.2} (at most 0.2)\n",
+            slope(&scans),
+            slope(&lasts)
+        );
         let mut costs = Vec::new();
         for series in [10, 100, 1_000, 10_000, 100_000] {
             let (_, scan, _) = scan_and_last(series, 1_667_000 / series).await;
             costs.push(scan.as_secs_f64());
         }
-        let (least, most) = costs.iter().fold((f64::MAX, 0.0_f64), |(least, most), cost| (least.min(*cost), most.max(*cost)));
+        let (least, most) =
+            costs.iter().fold((f64::MAX, 0.0_f64), |(least, most), cost| (least.min(*cost), most.max(*cost)));
         println!("dearest number of series over cheapest: {:.2} (at most 3)\n", most / least);
     });
 }
@@ -108,10 +116,11 @@ async fn scan_and_last(series: usize, rows: usize) -> (f64, Duration, Duration) 
     let all = (series * rows * FIELDS.len()) as f64;
     let script = format!("{READ} |> filter(fn: (r) => r._value >= 0.0) |> count() |> group() |> sum()");
     let scans = stored.rounds(&engine, &script, (ROUNDS, 1), |got| assert_eq!(got, Sum { rows: 1, values: all })).await;
-    let lasts = stored.rounds(&engine, &format!("{READ} {FUEL} |> last()"), (ROUNDS, usize::MAX), |got| {
-        assert_eq!(got.rows, series as u64);
-    })
-    .await;
+    let lasts = stored
+        .rounds(&engine, &format!("{READ} {FUEL} |> last()"), (ROUNDS, usize::MAX), |got| {
+            assert_eq!(got.rows, series as u64);
+        })
+        .await;
     let ((scan, ..), (last, ..)) = (middle(scans), middle(lasts));
     let ms = |time: Duration| time.as_secs_f64() * 1e3;
     println!("{all:>10} {series:>8} | {:>12.1} {:>12.1} | {:>12.2}", ms(scan.cpu), ms(scan.wall), ms(last.cpu));

@@ -101,21 +101,25 @@ const OPERATORS: [Measured; 14] = [
     Measured {
         name: "median, 5m",
         script: "|> aggregateWindow(every: 5m, fn: median)",
-        expected: |own| windows(own, |window| {
-            let mut sorted = window.to_vec();
-            sorted.sort_by(f64::total_cmp);
-            let half = sorted.len() / 2;
-            if sorted.len() % 2 == 1 { sorted[half] } else { (sorted[half - 1] + sorted[half]) / 2.0 }
-        }),
+        expected: |own| {
+            windows(own, |window| {
+                let mut sorted = window.to_vec();
+                sorted.sort_by(f64::total_cmp);
+                let half = sorted.len() / 2;
+                if sorted.len() % 2 == 1 { sorted[half] } else { (sorted[half - 1] + sorted[half]) / 2.0 }
+            })
+        },
         bar: HOLDING,
     },
     Measured {
         name: "spread, 5m",
         script: "|> aggregateWindow(every: 5m, fn: spread)",
-        expected: |own| windows(own, |window| {
-            let most = window.iter().copied().fold(f64::MIN, f64::max);
-            most - window.iter().copied().fold(f64::MAX, f64::min)
-        }),
+        expected: |own| {
+            windows(own, |window| {
+                let most = window.iter().copied().fold(f64::MIN, f64::max);
+                most - window.iter().copied().fold(f64::MAX, f64::min)
+            })
+        },
         bar: HOLDING,
     },
     Measured {
@@ -168,18 +172,19 @@ async fn operators(stored: &Stored) {
     let mut scan = 0.0;
     for Measured { name, script, expected, bar } in OPERATORS {
         let script = format!("{READ} {script}");
-        let costs = stored.rounds(&engine, &script, (ROUNDS, OFFERED), |got| {
-            let (mut rows, mut values) = (0, 0.0);
-            for generator in 0..GENERATORS {
-                let own: Vec<f64> = (0..ROWS).map(|row| value(generator, row, 0)).collect();
-                let (own_rows, sum) = expected(&own);
-                rows += own_rows;
-                values += sum;
-            }
-            assert_eq!(got.rows, rows, "{name}");
-            assert!((got.values - values).abs() <= 1e-9 * values.abs().max(1.0), "{name}: {got:?}, not {values}");
-        })
-        .await;
+        let costs = stored
+            .rounds(&engine, &script, (ROUNDS, OFFERED), |got| {
+                let (mut rows, mut values) = (0, 0.0);
+                for generator in 0..GENERATORS {
+                    let own: Vec<f64> = (0..ROWS).map(|row| value(generator, row, 0)).collect();
+                    let (own_rows, sum) = expected(&own);
+                    rows += own_rows;
+                    values += sum;
+                }
+                assert_eq!(got.rows, rows, "{name}");
+                assert!((got.values - values).abs() <= 1e-9 * values.abs().max(1.0), "{name}: {got:?}, not {values}");
+            })
+            .await;
         let (own, least, most) = middle(costs);
         let us = |time: Duration| time.as_secs_f64() * 1e6 / rows;
         if name == "nothing" {
@@ -200,13 +205,14 @@ async fn join(stored: &Stored) {
                   join(tables: {fuel: field(name: \"fuel\"), load: field(name: \"load\")}, on: [\"_time\", \"generatorID\"])\n\
                   |> map(fn: (r) => ({_value: r._value_fuel + r._value_load}))";
     let engine = Engine::new();
-    let costs = stored.rounds(&engine, script, (ROUNDS, OFFERED), |got| {
-        let of = |place: (usize, usize)| value(place.0, place.1, 0) + value(place.0, place.1, 2);
-        let expected: f64 = places().map(of).sum();
-        assert_eq!(got.rows, (GENERATORS * ROWS) as u64);
-        assert!((got.values - expected).abs() <= 1e-9 * expected, "{got:?}, not {expected}");
-    })
-    .await;
+    let costs = stored
+        .rounds(&engine, script, (ROUNDS, OFFERED), |got| {
+            let of = |place: (usize, usize)| value(place.0, place.1, 0) + value(place.0, place.1, 2);
+            let expected: f64 = places().map(of).sum();
+            assert_eq!(got.rows, (GENERATORS * ROWS) as u64);
+            assert!((got.values - expected).abs() <= 1e-9 * expected, "{got:?}, not {expected}");
+        })
+        .await;
     let (own, least, most) = middle(costs);
     let us = |time: Duration| time.as_secs_f64() * 1e6 / (2 * GENERATORS * ROWS) as f64;
     let range = format!("({:.3}-{:.3})", us(least), us(most));
@@ -223,7 +229,9 @@ async fn tables(stored: &Stored) {
     let engine = Engine::new();
     println!("\nwindows of five minutes, spread, {} windows of {ROWS} rows each dozen", GENERATORS * 12);
     for (name, offered) in [("operator", OFFERED), ("pushed down", usize::MAX)] {
-        let costs = stored.rounds(&engine, &script, (ROUNDS, offered), |got| assert_eq!(got.rows, 12 * GENERATORS as u64)).await;
+        let costs = stored
+            .rounds(&engine, &script, (ROUNDS, offered), |got| assert_eq!(got.rows, 12 * GENERATORS as u64))
+            .await;
         let (own, least, most) = middle(costs);
         let us = |time: Duration| time.as_secs_f64() * 1e6 / (GENERATORS * 12) as f64;
         println!("{name:>14} | {:>6.2} us CPU a window ({:.2}-{:.2})", us(own.cpu), us(least), us(most));

@@ -17,7 +17,6 @@ mod plot;
 mod session;
 mod show;
 mod task_file;
-mod uses;
 
 use std::collections::HashMap;
 use std::path::PathBuf;

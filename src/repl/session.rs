@@ -10,9 +10,9 @@ use std::sync::Arc;
 use indexmap::IndexMap;
 
 use super::compose::{Composed, Composer, Edit};
-use super::uses::{self, Use};
 use crate::diagnostic::Span;
 use crate::syntax::ast::{ExprKind, File, ParameterKind, Statement};
+use crate::syntax::uses::{self, Use};
 use crate::syntax::{PieceKind, pieces};
 
 /// The number of a definition, ascending in time.

@@ -15,6 +15,7 @@ mod problems;
 mod tests;
 mod token;
 mod unfinished;
+pub mod uses;
 pub mod visit;
 
 pub use format::format;

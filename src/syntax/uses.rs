@@ -1,17 +1,18 @@
-//! Where statements use names from outside of themselves: the places that a session looks at when it joins texts.
+//! Where code uses names from outside of itself: what a closure takes along, and what a session looks at when it joins texts.
 //!
-//! Called by the session. Lexical scope as the evaluator has it: parameters and names of blocks hide outer ones.
+//! Called by `flux` and by the REPL's sessions. Lexical scope as the evaluator has it: parameters and names of blocks hide
+//! outer ones (flux-semantics 2.4).
 
 use std::sync::Arc;
 
-use crate::diagnostic::Span;
-use crate::syntax::ast::{
+use super::ast::{
     CallExpr, Expr, ExprKind, FunctionBody, FunctionExpr, ParameterKind, Property, Statement, StringPart,
 };
+use crate::diagnostic::Span;
 
 /// A place where a name is used.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Use {
+pub struct Use {
     /// The name.
     pub name: Arc<str>,
     /// Its place.
@@ -23,7 +24,7 @@ pub(super) struct Use {
 }
 
 /// The names that a statement of a file uses and does not bind within itself, in the order of the text.
-pub(super) fn of_statement(statement: &Statement) -> Vec<Use> {
+pub fn of_statement(statement: &Statement) -> Vec<Use> {
     let mut walk = Walk::default();
     match statement {
         Statement::Expression(expr) | Statement::Return { value: expr, .. } => walk.expr(expr),
@@ -37,6 +38,20 @@ pub(super) fn of_statement(statement: &Statement) -> Vec<Use> {
         Statement::TestCase(case) => walk.block(&case.body),
         Statement::Builtin { .. } | Statement::Bad(_) => {}
     }
+    walk.found
+}
+
+/// The names that a function uses and does not bind itself, in the order of the text.
+pub fn of_function(function: &FunctionExpr) -> Vec<Use> {
+    let mut walk = Walk::default();
+    walk.function(function);
+    walk.found
+}
+
+/// The names that an expression uses and does not bind itself, in the order of the text.
+pub fn of_expr(expr: &Expr) -> Vec<Use> {
+    let mut walk = Walk::default();
+    walk.expr(expr);
     walk.found
 }
 
@@ -55,6 +70,7 @@ impl Walk {
     }
 
     fn function(&mut self, function: &FunctionExpr) {
+        // Defaults are read outside of the function: parameters are not visible in them.
         for parameter in &function.parameters {
             if let ParameterKind::Optional(default) = &parameter.kind {
                 self.expr(default);
@@ -169,10 +185,37 @@ mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
 
+    fn free(text: &str) -> Vec<String> {
+        let parsed = super::super::parse(text);
+        assert!(!parsed.has_errors(), "{:?}", parsed.diagnostics);
+        let Some(Statement::Expression(expr)) = parsed.file.body.first() else { panic!("an expression") };
+        of_expr(expr).iter().map(|one| one.name.to_string()).collect()
+    }
+
+    #[test]
+    fn names_that_are_not_bound_inside_are_free() {
+        let cases: [(&str, &[&str]); 8] = [
+            ("(r) => r.a + b", &["b"]),
+            ("(r, limit=limit) => r.a > limit", &["limit"]),
+            ("(a) => (b) => a + b + c", &["c"]),
+            ("() => { x = y z = x return z }", &["y"]),
+            ("() => { x = x return x }", &["x"]),
+            ("(r) => ({r with a: f(v: r.a), s: \"${t}\"})", &["f", "t"]),
+            (
+                "(tables=<-) => tables |> range(start: -d) |> map(fn: (r) => ({a: [k: r[\"x\"]], b: q[0]}))",
+                &["range", "d", "map", "k", "q"],
+            ),
+            ("({base with a})", &["base", "a"]),
+        ];
+        for (text, expected) in cases {
+            assert_eq!(free(text), expected, "{text}");
+        }
+    }
+
     #[test]
     fn only_names_from_outside_are_found_and_each_use_of_them() {
         let text = "f = (r, n=m) => { a = r.x + b\n return [{a, b}, {c: {r with d: b}, e: \"${g}\"}] }";
-        let parsed = crate::syntax::parse(text);
+        let parsed = super::super::parse(text);
         assert!(!parsed.has_errors(), "{:?}", parsed.diagnostics);
         let uses = of_statement(&parsed.file.body[0]);
         let shown: Vec<(&str, bool)> = uses.iter().map(|one| (&text[one.span.range()], one.shorthand)).collect();
