@@ -68,8 +68,11 @@ pub(crate) async fn offer_and_read(store: &Store, source: &SourceRef, ops: &[Pus
     let taken = store.offer(source, ops, usize::MAX).unwrap();
     let count = taken.count;
     let tables = read_all(taken).await;
+    // Last rows may be remembered where their files cannot be read any more.
     #[cfg(feature = "delta")]
-    wide::agrees_with_the_plain_read(store, source).await;
+    if !ops.iter().any(|op| matches!(op, PushOp::Last(_))) {
+        wide::agrees_with_the_plain_read(store, source).await;
+    }
     for stretch_rows in [1, 7] {
         let cut = store.offer_in_stretches(source, ops, usize::MAX, stretch_rows).unwrap();
         assert_eq!(cut.count, count);

@@ -25,6 +25,24 @@ pub struct SqlAnswer {
     /// Chunks of a batch that was too large for one.
     waiting: Vec<Chunk>,
     ended: bool,
+    /// Counts it as long as it lives.
+    _running: Running,
+}
+
+/// Counts the queries whose rows somebody waits for.
+struct Running;
+
+impl Running {
+    fn begin() -> Running {
+        metrics::gauge!("fluxmill_sql_queries_running").increment(1.0);
+        Running
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        metrics::gauge!("fluxmill_sql_queries_running").decrement(1.0);
+    }
 }
 
 impl std::fmt::Debug for SqlAnswer {
@@ -34,7 +52,7 @@ impl std::fmt::Debug for SqlAnswer {
 }
 
 impl SqlAnswer {
-    pub(super) fn new(rows: SendableRecordBatchStream) -> Result<SqlAnswer> {
+    pub(super) fn new(rows: SendableRecordBatchStream) -> SqlAnswer {
         let mut taken: HashSet<String> = HashSet::new();
         let mut columns = Vec::new();
         for field in rows.schema().fields() {
@@ -48,7 +66,8 @@ impl SqlAnswer {
             columns.push((Name::from(name), column_type(field.data_type()), false));
         }
         let keys = Arc::new(KeyBlock { columns: Vec::new() });
-        Ok(SqlAnswer { rows, shape: Shape::new(columns), keys, waiting: Vec::new(), ended: false })
+        let (shape, waiting) = (Shape::new(columns), Vec::new());
+        SqlAnswer { rows, shape, keys, waiting, ended: false, _running: Running::begin() }
     }
 
     /// The columns, none of which is in a key.

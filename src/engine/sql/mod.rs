@@ -81,7 +81,7 @@ impl Sql {
         statement::check_plan(&plan)?;
         let physical = state.create_physical_plan(&plan).await.map_err(|error| failures.of(&error, None))?;
         let stream = execute_stream(physical, state.task_ctx()).map_err(|error| failures.of(&error, None))?;
-        SqlAnswer::new(stream)
+        Ok(SqlAnswer::new(stream))
     }
 
     fn session(&self, buckets: Arc<Buckets>, now_ns: i64) -> SessionState {

@@ -61,7 +61,7 @@ proptest! {
             .iter()
             .filter(|row| row.point.measurement == measurement)
             .map(|row| {
-                let tags = row.point.tags.iter().map(|(key, value)| (key.to_string(), value.to_string())).collect();
+                let tags: Vec<_> = row.point.tags.iter().map(|(key, value)| (key.to_string(), value.to_string())).collect();
                 (tags, row.point.time_ns)
             })
             .filter(|(tags, time)| filters.iter().all(|one| one.of(&measurement, tags, "", *time) == Some(true)))
