@@ -68,10 +68,11 @@ impl House {
             }
             tags.sort();
             let count = random.random_range(1..=3.min(fields.len()));
-            let fields = fields.choose_multiple(random, count).map(|name| ((*name).into(), value(name, random)));
+            let chosen: Vec<&str> = fields.choose_multiple(random, count).copied().collect();
+            let fields = chosen.into_iter().map(|name| (name.into(), value(name, random))).collect();
             let time_ns = START + random.random_range(0..20) * SECOND + random.random_range(0..2) * 7;
             let measurement = if random.random_bool(0.9) { "m 1" } else { "other" };
-            let point = Point { measurement: measurement.into(), tags, fields: fields.collect(), time_ns };
+            let point = Point { measurement: measurement.into(), tags, fields, time_ns };
             rows.push(SeqPoint { offset: self.next, seq: START + 60 * SECOND + self.next as i64, point });
             self.next += 1;
         }
@@ -195,7 +196,7 @@ fn condition(random: &mut StdRng, depth: u32) -> (String, String) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn sql_gives_the_rows_that_flux_pivots() {
-    for seed in 0..24 {
+    for seed in 0..12 {
         let mut random = StdRng::seed_from_u64(seed);
         let mut house = House::new().await;
         let mut asked = 0;

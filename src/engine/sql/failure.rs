@@ -31,6 +31,8 @@ impl Failures<'_> {
         {
             return self.of(first, tables);
         }
+        let place = self.place(error);
+        let in_quotes = place.is_some_and(|span| self.source.text[span.range()].starts_with('"'));
         let missing = || tables?.iter().find(|table| !self.exists(table));
         let told = match root(error) {
             DataFusionError::Plan(message) if message.starts_with("table '") && message.contains("' not found") => {
@@ -39,10 +41,10 @@ impl Failures<'_> {
                     None => Error::not_found(first_line(message)),
                 }
             }
-            DataFusionError::SchemaError(problem, _) => of_columns(problem),
+            DataFusionError::SchemaError(problem, _) => of_columns(problem, in_quotes),
             _ => plain(error, ErrorKind::Invalid),
         };
-        match self.place(error) {
+        match place {
             Some(span) => told.at(span),
             None => told,
         }
@@ -207,7 +209,8 @@ fn without_place(message: &str) -> String {
     }
 }
 
-fn of_columns(problem: &SchemaError) -> Error {
+/// An error about columns; `in_quotes` says whether the name stands in double quotes.
+fn of_columns(problem: &SchemaError, in_quotes: bool) -> Error {
     match problem {
         SchemaError::FieldNotFound { field, valid_fields } => {
             let error = Error::invalid(format!("there is no column {}", quoted(&field.name)));
@@ -216,6 +219,9 @@ fn of_columns(problem: &SchemaError) -> Error {
             error.with_hint(match same.or_else(|| nearest(&field.name, names.iter().copied())) {
                 Some(near) => format!("did you mean {}?", quoted(near)),
                 None if names.is_empty() => "the query has no table here; strings stand in single quotes".to_string(),
+                None if in_quotes => {
+                    format!("strings stand in single quotes; there are {}", list(names.into_iter()))
+                }
                 None => format!("there are {}", list(names.into_iter())),
             })
         }
