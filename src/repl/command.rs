@@ -131,11 +131,7 @@ pub(super) fn is_unfinished_sql(text: &str) -> bool {
     while let Some(letter) = letters.next() {
         match (open, letter) {
             // A quote within quotes stands twice, which closes and opens them.
-            (Some(quote), letter) => {
-                if letter == quote {
-                    open = None;
-                }
-            }
+            (Some(quote), letter) if letter == quote => open = None,
             (None, '-') if letters.peek() == Some(&'-') => {
                 letters.by_ref().find(|letter| *letter == '\n');
                 continue;

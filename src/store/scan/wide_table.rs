@@ -168,7 +168,7 @@ impl WideTable {
         let what = Wanted { columns, schema, fields, filter, kept, rows_have_values: self.rows_have_values };
         let (view, stretch_rows) = (self.view.clone(), self.stretch_rows);
         let plans = stream::once(open(view, what, stretch_rows)).try_flatten();
-        Ok(plans.map_ok(|batches| stream::iter(batches)).try_flatten().boxed())
+        Ok(plans.map_ok(stream::iter).try_flatten().boxed())
     }
 }
 
