@@ -42,6 +42,24 @@ impl ErrorKind {
     pub fn may_retry(self) -> bool {
         matches!(self, ErrorKind::Unavailable | ErrorKind::ResourceExhausted)
     }
+
+    /// The class of a name that `Debug` gives; Internal for any other.
+    pub fn of_name(name: &str) -> ErrorKind {
+        use ErrorKind::*;
+        let known = [
+            Invalid,
+            FailedPrecondition,
+            NotFound,
+            OutOfRange,
+            Unimplemented,
+            Unauthorized,
+            Conflict,
+            Unavailable,
+            ResourceExhausted,
+            Canceled,
+        ];
+        known.into_iter().find(|kind| format!("{kind:?}") == name).unwrap_or(Internal)
+    }
 }
 
 /// An error with its class. Small: the parts are boxed, so that `Result<T>` stays cheap to return.

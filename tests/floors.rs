@@ -104,6 +104,23 @@ fn imports_run_downstairs() {
     assert!(wrong.is_empty(), "imports that do not run downstairs:\n{}", wrong.join("\n"));
 }
 
+/// DataFusion, a large library that others may replace, is named where it is used and nowhere else.
+#[test]
+fn datafusion_is_named_in_two_places() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let allowed = [root.join("store"), root.join("engine/sql")];
+    let names = |path: &&PathBuf| {
+        let text = fs::read_to_string(path).expect("a readable source");
+        let code = |line: &&str| !line.trim_start().starts_with("//");
+        text.lines().filter(code).any(|line| line.contains("datafusion::") || line.contains("deltalake::"))
+    };
+    let all = sources();
+    let (inside, outside): (Vec<&PathBuf>, Vec<&PathBuf>) =
+        all.iter().filter(names).partition(|path| allowed.iter().any(|folder| path.starts_with(folder)));
+    assert!(outside.is_empty(), "DataFusion or deltalake is named in {outside:?}");
+    assert!(inside.iter().any(|path| path.ends_with("sql/mod.rs")), "the reader of sources sees none of it");
+}
+
 #[test]
 fn the_import_reader_sees_what_it_should() {
     let text =

@@ -22,6 +22,8 @@ mod query;
 mod readme;
 #[cfg(feature = "repl")]
 mod repl;
+#[cfg(all(feature = "delta", feature = "mqtt"))]
+mod sql;
 mod support;
 #[cfg(feature = "mqtt")]
 mod tables;

@@ -37,7 +37,7 @@ fn three_commands_from_mosquitto_pub_to_the_row() {
         .expect("bash runs");
     let mut input = shell.stdin.take().expect("its input");
     writeln!(input, "trap 'kill %1' EXIT").expect("bash reads");
-    for (number, command) in commands.iter().enumerate() {
+    for (number, command) in commands.iter().chain(&block("sql")).enumerate() {
         writeln!(input, "{command}").expect("bash reads");
         if number == 0 {
             wait_for_port("127.0.0.1:1883");
@@ -52,6 +52,7 @@ fn three_commands_from_mosquitto_pub_to_the_row() {
     for word in ["press", "hall-2", "p1", "171.5", "state_temp", "61"] {
         assert!(printed.contains(word), "{word} is missing in:\n{printed}\n{said}");
     }
+    assert!(printed.contains("machine,bar\np1,171.5\n"), "the answer of SQL is missing in:\n{printed}\n{said}");
 }
 
 fn wait_for_port(address: &str) {

@@ -176,7 +176,8 @@ fn needed(method: &Method, path: &str) -> Scope {
     let reads = matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS)
         || path.starts_with("/api/v2/query")
         || path.starts_with("/api/fluxmill/evaluate")
-        || path == "/api/fluxmill/explain";
+        || path == "/api/fluxmill/explain"
+        || path == "/api/fluxmill/sql";
     if path.starts_with("/api/v2/authorizations") {
         return Scope::ALL;
     }
@@ -258,6 +259,7 @@ mod tests {
         let write = Scope { read: false, write: true };
         assert_eq!(needed(&Method::GET, "/api/v2/buckets"), read);
         assert_eq!(needed(&Method::POST, "/api/v2/query"), read);
+        assert_eq!(needed(&Method::POST, "/api/fluxmill/sql"), read);
         assert_eq!(needed(&Method::POST, "/api/v2/write"), write);
         assert_eq!(needed(&Method::DELETE, "/api/v2/buckets/1"), write);
         assert_eq!(needed(&Method::GET, "/api/v2/authorizations"), Scope::ALL);

@@ -27,9 +27,9 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::time::rfc3339;
 
 /// Events that may wait for a slow client; the run waits when they are full.
-const EVENTS_IN_FLIGHT: usize = 16;
+pub(super) const EVENTS_IN_FLIGHT: usize = 16;
 /// The most rows that an answer holds.
-const MOST_ROWS: usize = 1_000_000;
+pub(super) const MOST_ROWS: usize = 1_000_000;
 
 /// What is to be run.
 #[derive(Deserialize)]
@@ -85,12 +85,17 @@ pub(super) async fn evaluate(
         };
         sink.finish(outcome).await;
     });
+    Ok(event_lines(received))
+}
+
+/// Events as they come, an object a line.
+pub(super) fn event_lines(received: mpsc::Receiver<Event>) -> Response {
     let lines = ReceiverStream::new(received).map(|event| {
         let mut line = serde_json::to_vec(&event).unwrap_or_default();
         line.push(b'\n');
         Ok::<_, Infallible>(line)
     });
-    Ok(([(header::CONTENT_TYPE, "application/x-ndjson")], Body::from_stream(lines)).into_response())
+    ([(header::CONTENT_TYPE, "application/x-ndjson")], Body::from_stream(lines)).into_response()
 }
 
 fn is_warning(diagnostic: &crate::diagnostic::Diagnostic) -> bool {

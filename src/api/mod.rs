@@ -16,6 +16,8 @@ mod orgs;
 mod query;
 mod runs;
 mod schema;
+#[cfg(feature = "delta")]
+mod sql;
 mod tasks;
 mod topics;
 mod write;
@@ -39,6 +41,8 @@ use tower_http::cors::CorsLayer;
 use crate::clock::Clock;
 use crate::commitlog::CommitLog;
 use crate::engine::Engine;
+#[cfg(feature = "delta")]
+use crate::engine::sql::Sql;
 use crate::error::{Error, Result};
 use crate::ingest::accept::Accept;
 use crate::ingest::sink::Sink;
@@ -64,6 +68,9 @@ pub struct Api {
     pub sink: Arc<Sink>,
     /// Runs scripts.
     pub engine: Arc<Engine>,
+    /// Runs SQL.
+    #[cfg(feature = "delta")]
+    pub sql: Sql,
     /// The world that ad-hoc scripts see.
     pub world: Arc<dyn World>,
     /// Tasks; `None` where a command opened the data directory for itself.
@@ -119,7 +126,10 @@ type Shared = axum::extract::State<Arc<Api>>;
 /// All paths.
 fn router(api: Arc<Api>) -> Router {
     let max_body = api.max_body;
-    let guarded = Router::new()
+    let guarded = Router::new();
+    #[cfg(feature = "delta")]
+    let guarded = guarded.route("/api/fluxmill/sql", post(sql::sql));
+    let guarded = guarded
         .route("/api/v2/write", post(write::write))
         .route("/api/v2/delete", post(delete::delete))
         .route("/api/v2/query", post(query::query))

@@ -28,13 +28,13 @@ use crate::table::csv::{Annotation, CsvWriter, Dialect};
 use crate::tasks::output;
 
 /// Pieces of CSV that may wait for a slow client; the run waits when they are full.
-const PIECES_IN_FLIGHT: usize = 8;
+pub(super) const PIECES_IN_FLIGHT: usize = 8;
 /// Who appends the rows of ad-hoc scripts (Kafka: the transactional id).
 const PRODUCER: &str = "fluxmill-query";
 /// How long an ad-hoc script waits for rows that were acknowledged before it.
 const FRESH_WITHIN: Duration = Duration::from_millis(500);
 /// A piece is handed over when it has this size.
-const PIECE_BYTES: usize = 64 * 1024;
+pub(super) const PIECE_BYTES: usize = 64 * 1024;
 
 #[derive(Deserialize)]
 pub(super) struct Parameters {

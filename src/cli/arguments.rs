@@ -24,6 +24,8 @@ pub(crate) enum Command {
     Serve(Box<ServeOptions>),
     /// Run one Flux script
     Query(QueryOptions),
+    /// Run one statement of SQL: SELECT ... FROM bucket.measurement
+    Sql(SqlOptions),
     /// Flux by the line: completion, history, plots, tasks from queries
     #[cfg(feature = "repl")]
     Repl(ReplOptions),
@@ -120,6 +122,27 @@ pub(crate) struct QueryOptions {
     #[arg(long, value_name = "TIME")]
     pub now: Option<String>,
     /// How results are printed: table on a terminal, csv in a pipe
+    #[arg(long, value_enum)]
+    pub format: Option<OutputFormat>,
+    #[command(flatten)]
+    pub target: Target,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct SqlOptions {
+    /// The statement; `-` reads standard input
+    #[arg(value_name = "TEXT", required_unless_present = "file", conflicts_with = "file")]
+    pub text: Option<String>,
+    /// A file with the statement
+    #[arg(short = 'f', long, value_name = "FILE")]
+    pub file: Option<PathBuf>,
+    /// What now() is, in RFC 3339
+    #[arg(long, value_name = "TIME")]
+    pub now: Option<String>,
+    /// Give up after so long
+    #[arg(long, value_name = "DURATION")]
+    pub timeout: Option<String>,
+    /// How rows are printed: table on a terminal, csv in a pipe
     #[arg(long, value_enum)]
     pub format: Option<OutputFormat>,
     #[command(flatten)]

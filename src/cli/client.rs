@@ -4,10 +4,12 @@
 
 use std::time::Duration;
 
+use futures::StreamExt;
 use reqwest::{Method, RequestBuilder, Response, StatusCode};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
+use crate::engine::session::Event;
 use crate::error::{Error, ErrorKind, Result};
 
 /// A daemon's API. Clones share their connections.
@@ -133,6 +135,29 @@ fn kind_of(status: StatusCode, code: &str) -> ErrorKind {
         (429 | 502..=504, _) => ErrorKind::Unavailable,
         _ => ErrorKind::Internal,
     }
+}
+
+/// Tells the events of an answer, an object a line, as they come.
+///
+/// Errors: Unavailable if the answer breaks off or is no event.
+pub(crate) async fn events(response: Response, tell: &mut (dyn FnMut(Event) + Send)) -> Result<()> {
+    let mut bytes = response.bytes_stream();
+    let mut held: Vec<u8> = Vec::new();
+    while let Some(piece) = bytes.next().await {
+        held.extend(piece.map_err(|error| Error::unavailable(format!("the answer broke off: {error}")))?.iter());
+        let Some(end) = held.iter().rposition(|byte| *byte == b'\n') else { continue };
+        let rest = held.split_off(end + 1);
+        for line in held.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
+            tell(serde_json::from_slice(line).map_err(|error| unexpected(&error))?);
+        }
+        held = rest;
+    }
+    Ok(())
+}
+
+/// The error of an answer that is not what this program knows.
+pub(crate) fn unexpected(error: &serde_json::Error) -> Error {
+    Error::unavailable(format!("an unexpected answer of the daemon: {error}"))
 }
 
 /// A path segment, percent-encoded.

@@ -19,6 +19,7 @@ mod repl;
 mod route;
 mod serve;
 mod simulate;
+mod sql;
 mod target;
 mod task;
 mod test;
@@ -91,6 +92,7 @@ async fn run(arguments: Arguments) -> Outcome {
         Command::Demo(options) => demo::run(options).await,
         Command::Serve(options) => serve::run(*options).await,
         Command::Query(options) => interruptible(query::run(options)).await,
+        Command::Sql(options) => interruptible(sql::run(options)).await,
         #[cfg(feature = "repl")]
         Command::Repl(options) => repl::run(options).await,
         Command::Check(options) => check::run(&options),

@@ -217,6 +217,6 @@ pub(super) fn ignore_closed_pipe(outcome: io::Result<()>) -> io::Result<()> {
 }
 
 /// The width of the terminal; in a pipe, lines are as long as they are.
-fn terminal_width() -> Option<u16> {
+pub(super) fn terminal_width() -> Option<u16> {
     std::env::var("COLUMNS").ok().and_then(|columns| columns.parse().ok())
 }

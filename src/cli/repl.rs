@@ -9,13 +9,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use async_trait::async_trait;
-use futures::StreamExt;
 use reqwest::Method;
 use serde_json::{Value, json};
 use tokio::runtime::Handle;
 
 use super::arguments::ReplOptions;
-use super::client::{Client, escape, with_json};
+use super::client::{Client, escape, events, unexpected, with_json};
 use super::target::Connection;
 use super::{Failure, INTERRUPTED, Outcome};
 use crate::engine::session::{Event, RowLimits};
@@ -179,18 +178,15 @@ impl Backend for Daemon {
         body["limits"] = json!(limits);
         let request = self.client.request(Method::POST, "/api/fluxmill/evaluate", &[]);
         let response = self.client.send(with_json(request, &body)).await.map_err(too_old)?;
-        let mut bytes = response.bytes_stream();
-        let mut held: Vec<u8> = Vec::new();
-        while let Some(piece) = bytes.next().await {
-            held.extend(piece.map_err(|error| Error::unavailable(format!("the answer broke off: {error}")))?.iter());
-            let Some(end) = held.iter().rposition(|byte| *byte == b'\n') else { continue };
-            let rest = held.split_off(end + 1);
-            for line in held.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
-                tell(serde_json::from_slice(line).map_err(|error| unexpected(&error))?);
-            }
-            held = rest;
-        }
-        Ok(())
+        events(response, tell).await
+    }
+
+    async fn sql(&self, query: &Script, limits: RowLimits, tell: &mut (dyn FnMut(Event) + Send)) -> Result<()> {
+        let now = query.now_ns.map(rfc3339::to_text);
+        let body = json!({ "query": query.text, "now": now, "format": "annotated", "events": true, "limits": limits });
+        let request = self.client.request(Method::POST, "/api/fluxmill/sql", &[]);
+        let response = self.client.send(with_json(request, &body)).await.map_err(too_old)?;
+        events(response, tell).await
     }
 
     async fn explain(&self, script: &Script) -> Result<Result<String, Event>> {
@@ -243,14 +239,10 @@ fn strings(values: &Value) -> Vec<String> {
     values.as_array().into_iter().flatten().filter_map(|value| value.as_str()).map(str::to_string).collect()
 }
 
-fn unexpected(error: &serde_json::Error) -> Error {
-    Error::unavailable(format!("an unexpected answer of the daemon: {error}"))
-}
-
 /// A daemon that has no such path is of an earlier version.
 fn too_old(error: Error) -> Error {
     if error.kind() == ErrorKind::NotFound && error.message() == "path not found" {
-        return Error::failed_precondition("the daemon is older than this program and serves no sessions")
+        return Error::failed_precondition("the daemon is older than this program and does not serve this")
             .with_hint("restart it with this version");
     }
     error

@@ -23,6 +23,8 @@ use crate::catalogue::{Catalogue, Durability, Keyspace};
 use crate::clock::{ArrivalClock, Clock, SystemClock};
 use crate::commitlog::CommitLog;
 use crate::config::Config;
+#[cfg(feature = "delta")]
+use crate::engine::sql::Sql;
 use crate::engine::{Engine, StoreWorld};
 use crate::error::{Error, Result};
 use crate::ingest::accept::Accept;
@@ -160,6 +162,8 @@ impl Daemon {
                 accept: Arc::clone(&accept),
                 sink: Arc::clone(&sink),
                 engine,
+                #[cfg(feature = "delta")]
+                sql: Sql::new(Arc::clone(&store))?,
                 world,
                 tasks: tasks.clone(),
                 tokens,

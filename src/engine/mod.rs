@@ -10,6 +10,8 @@ mod request;
 mod run;
 mod script;
 pub mod session;
+#[cfg(feature = "delta")]
+pub mod sql;
 mod store_world;
 mod task_plan;
 

@@ -152,7 +152,7 @@ fn known_code(code: &str) -> &'static str {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Event {
-    /// A piece of annotated CSV.
+    /// A piece of annotated CSV; of an answer to SQL a piece of the text that was asked for.
     Csv(String),
     /// Of the table that was handed over as number `table` (from 0, over all results), so many rows were not.
     Cut {

@@ -43,6 +43,11 @@ pub trait Backend: Send + Sync {
     /// Errors: what keeps the script from being run at all.
     async fn evaluate(&self, script: &Script, limits: RowLimits, tell: &mut (dyn FnMut(Event) + Send)) -> Result<()>;
 
+    /// Runs one statement of SQL and tells what happens; the last event is `Done` or `Failed`.
+    ///
+    /// Errors: what keeps it from being run at all.
+    async fn sql(&self, query: &Script, limits: RowLimits, tell: &mut (dyn FnMut(Event) + Send)) -> Result<()>;
+
     /// The plan of a script, or the event that says why there is none.
     ///
     /// Errors: what keeps it from being asked.
@@ -88,6 +93,10 @@ impl Backend for NoData {
         };
         tokio::join!(run, listen);
         Ok(())
+    }
+
+    async fn sql(&self, _: &Script, _: RowLimits, _: &mut (dyn FnMut(Event) + Send)) -> Result<()> {
+        Err(no_data())
     }
 
     async fn explain(&self, script: &Script) -> Result<Result<String, Event>> {

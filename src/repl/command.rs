@@ -17,7 +17,7 @@ pub(super) struct Description {
 }
 
 /// All commands, in the order of `:help`.
-pub(super) const COMMANDS: [Description; 11] = [
+pub(super) const COMMANDS: [Description; 12] = [
     Description { name: "help", arguments: "[COMMAND]", does: "this list, or one command" },
     Description { name: "doc", arguments: "NAME", does: "signature, meaning and examples of a function or package" },
     Description { name: "buckets", arguments: "[BUCKET]", does: "the buckets, or the measurements of one" },
@@ -26,6 +26,11 @@ pub(super) const COMMANDS: [Description; 11] = [
         name: "plot",
         arguments: "[QUERY]",
         does: "a query's numbers over time, of the last one without QUERY",
+    },
+    Description {
+        name: "sql",
+        arguments: "SELECT ...",
+        does: "SQL over bucket.measurement; it goes on to the next line in quotes, brackets and after a comma",
     },
     Description {
         name: "as-task",
@@ -86,6 +91,7 @@ pub(super) enum Command {
     Buckets(Option<String>),
     Explain(Option<String>),
     Plot(Option<String>),
+    Sql(String),
     AsTask { name: String, every: Option<String>, path: Option<String> },
     Names,
     Set(Option<Setting>),
@@ -109,6 +115,39 @@ pub(super) fn query_of(text: &str) -> Option<&str> {
     matches!(name, "explain" | "plot").then_some(query)
 }
 
+/// The SQL of a command that takes some.
+pub(super) fn sql_of(text: &str) -> Option<&str> {
+    let rest = text.trim_start().strip_prefix(":sql")?;
+    (rest.is_empty() || rest.starts_with(char::is_whitespace)).then_some(rest)
+}
+
+/// Whether SQL goes on in the next line: there is none yet, something is open, or it ends with a comma. A semicolon ends
+/// it in any case.
+pub(super) fn is_unfinished_sql(text: &str) -> bool {
+    let mut open: Option<char> = None;
+    let mut depth = 0_i32;
+    let mut last = ' ';
+    let mut letters = text.chars().peekable();
+    while let Some(letter) = letters.next() {
+        match (open, letter) {
+            // A quote within quotes stands twice, which closes and opens them.
+            (Some(quote), letter) if letter == quote => open = None,
+            (None, '-') if letters.peek() == Some(&'-') => {
+                letters.by_ref().find(|letter| *letter == '\n');
+                continue;
+            }
+            (None, '\'' | '"') => open = Some(letter),
+            (None, '(') => depth += 1,
+            (None, ')') => depth -= 1,
+            _ => {}
+        }
+        if !letter.is_whitespace() {
+            last = letter;
+        }
+    }
+    open.is_some() || (last != ';' && (depth > 0 || last == ',' || last == ' '))
+}
+
 /// Reads a command.
 ///
 /// # Errors
@@ -129,6 +168,10 @@ pub(super) fn parse(text: &str) -> Result<Command> {
         "buckets" => Command::Buckets(optional().map(|name| name.trim_matches('"').to_string())),
         "explain" => Command::Explain(optional()),
         "plot" => Command::Plot(optional()),
+        "sql" => match optional() {
+            Some(query) => Command::Sql(query),
+            None => return Err(usage("sql").with_hint("for instance :sql SELECT * FROM bucket.measurement LIMIT 5")),
+        },
         "as-task" => as_task(rest)?,
         "names" => Command::Names,
         "set" => Command::Set(set(rest)?),
@@ -251,6 +294,7 @@ mod tests {
             ("  :doc range ", Command::Doc("range".into())),
             (":explain from(bucket: \"b\")\n |> f()", Command::Explain(Some("from(bucket: \"b\")\n |> f()".into()))),
             (":plot", Command::Plot(None)),
+            (":sql SELECT 1,\n 2;", Command::Sql("SELECT 1,\n 2;".into())),
             (":as-task downsample", task("downsample", None, None)),
             (":as-task \"last reading\" 1m ./x.flux", task("last reading", Some("1m"), Some("./x.flux"))),
             (":set", Command::Set(None)),
@@ -264,6 +308,20 @@ mod tests {
         }
         assert_eq!(query_of(":plot a |> b()"), Some("a |> b()"));
         assert_eq!(query_of(":doc a"), None);
+    }
+
+    #[test]
+    fn sql_goes_on_where_something_is_open() {
+        assert_eq!(sql_of(":sql SELECT 1"), Some(" SELECT 1"));
+        assert_eq!((sql_of(":sql"), sql_of(":sqlite"), sql_of("sql")), (Some(""), None, None));
+        for open in
+            ["", " ", "SELECT a,", "SELECT 'it''s", "SELECT (1", "SELECT \"a;", "SELECT a, -- why", "SELECT 1, '"]
+        {
+            assert!(is_unfinished_sql(open), "{open}");
+        }
+        for whole in ["SELECT 1", "SELECT '(' ", "SELECT (1)", "SELECT 1,;", "SELECT 1 -- (,", "SELECT \"a(\"", ")"] {
+            assert!(!is_unfinished_sql(whole), "{whole}");
+        }
     }
 
     #[test]

@@ -119,6 +119,9 @@ fn wants_more(text: &str) -> bool {
     if last_is_blank {
         return false;
     }
+    if let Some(sql) = command::sql_of(text) {
+        return command::is_unfinished_sql(sql);
+    }
     if command::is_command(text) {
         return command::query_of(text).is_some_and(is_unfinished);
     }

@@ -93,6 +93,12 @@ fn next_input(lines: &mut Lines, prompt: &mut impl FnMut(bool)) -> Option<String
             text.push('\n');
         }
         text.push_str(&line);
+        if let Some(sql) = command::sql_of(&text) {
+            if !command::is_unfinished_sql(sql) || is_blank {
+                return Some(text);
+            }
+            continue;
+        }
         if command::is_command(&text) && command::query_of(&text).is_none() {
             return Some(text);
         }
@@ -152,6 +158,12 @@ mod tests {
             ":explain a()\n  |> b()",
         ];
         assert_eq!(inputs(text), expected);
+    }
+
+    #[test]
+    fn sql_goes_on_over_lines() {
+        let text = ":sql\n  SELECT a,\n  b FROM c\n1 + 1\n:sql SELECT (\n\n2";
+        assert_eq!(inputs(text), [":sql\n  SELECT a,\n  b FROM c", "1 + 1", ":sql SELECT (\n", "2"]);
     }
 
     #[test]

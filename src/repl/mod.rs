@@ -16,6 +16,7 @@ mod output;
 mod plot;
 mod session;
 mod show;
+mod sql;
 mod task_file;
 
 use std::collections::HashMap;
@@ -149,6 +150,7 @@ impl Repl {
             Command::Buckets(Some(bucket)) => self.measurements(&bucket).await?,
             Command::Explain(query) => self.explain(query.as_deref()).await?,
             Command::Plot(query) => self.plot(query.as_deref()).await?,
+            Command::Sql(query) => self.sql(&query).await?,
             Command::AsTask { name, every, path } => self.as_task(&name, every.as_deref(), path.as_deref())?,
             Command::Names => self.names(),
             Command::Set(None) => self.settings(),

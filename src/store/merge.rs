@@ -193,7 +193,8 @@ impl MergedRows {
                 merged.add_seqs(runs, part);
             }
         };
-        if hidden.is_empty() && stand_apart(runs, parts) {
+        // First, for it sorts the parts: what follows wants them in order.
+        if stand_apart(runs, parts) && hidden.is_empty() {
             parts.iter().for_each(|part| add_alone(self, part));
             return;
         }

@@ -48,6 +48,8 @@ pub use self::flush::FlushReport;
 pub use self::maintain::{BucketStats, CompactReport, MaintenanceReport};
 pub use self::measurements::Measurement;
 pub use self::scan::Snapshot;
+#[cfg(feature = "delta")]
+pub use self::scan::{WideColumn, WideKind, WideTable};
 
 use self::apply::{Positions, columns_key};
 use self::columns::{Columns, ColumnsRecord};

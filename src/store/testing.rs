@@ -5,6 +5,9 @@
 
 #![allow(clippy::unwrap_used)]
 
+#[cfg(feature = "delta")]
+pub(crate) mod wide;
+
 use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, LazyLock};
@@ -52,7 +55,7 @@ pub(crate) struct PlainTable {
 }
 
 /// Large scans read on threads of a runtime.
-static RUNTIME: LazyLock<tokio::runtime::Runtime> =
+pub(crate) static RUNTIME: LazyLock<tokio::runtime::Runtime> =
     LazyLock::new(|| tokio::runtime::Builder::new_multi_thread().worker_threads(2).build().unwrap());
 
 /// The tables of a scan over memory in the order of their ids.
@@ -65,6 +68,11 @@ pub(crate) async fn offer_and_read(store: &Store, source: &SourceRef, ops: &[Pus
     let taken = store.offer(source, ops, usize::MAX).unwrap();
     let count = taken.count;
     let tables = read_all(taken).await;
+    // Last rows may be remembered where their files cannot be read any more.
+    #[cfg(feature = "delta")]
+    if !ops.iter().any(|op| matches!(op, PushOp::Last(_))) {
+        wide::agrees_with_the_plain_read(store, source).await;
+    }
     for stretch_rows in [1, 7] {
         let cut = store.offer_in_stretches(source, ops, usize::MAX, stretch_rows).unwrap();
         assert_eq!(cut.count, count);

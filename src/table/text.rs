@@ -26,12 +26,19 @@ pub struct TextWriter<W: Write> {
     open: Option<(TableId, Vec<Vec<String>>)>,
     /// Whether the open table's heading has been written.
     headed: bool,
+    /// Whether the names of results and the keys of tables are told.
+    headings: bool,
 }
 
 impl<W: Write> TextWriter<W> {
     /// A writer for lines of at most `width` columns (as many as it takes if `None`).
     pub fn new(out: W, width: Option<u16>) -> Self {
-        TextWriter { out, width, open: None, headed: false }
+        TextWriter { out, width, open: None, headed: false, headings: true }
+    }
+
+    /// Writes rows under their column names alone: for answers that are one table.
+    pub fn without_headings(self) -> Self {
+        TextWriter { headings: false, ..self }
     }
 
     /// A result begins.
@@ -39,7 +46,10 @@ impl<W: Write> TextWriter<W> {
     /// # Errors
     /// Unavailable if it cannot be written.
     pub fn begin_result(&mut self, name: &str) -> Result<()> {
-        Ok(writeln!(self.out, "Result: {name}")?)
+        if self.headings {
+            writeln!(self.out, "Result: {name}")?;
+        }
+        Ok(())
     }
 
     /// Writes the tables of a chunk, as far as they are complete.
@@ -64,7 +74,9 @@ impl<W: Write> TextWriter<W> {
                 self.block(chunk, &lines)?;
             }
             self.headed = false;
-            writeln!(self.out)?;
+            if self.headings {
+                writeln!(self.out)?;
+            }
         }
         Ok(())
     }
@@ -77,8 +89,10 @@ impl<W: Write> TextWriter<W> {
     fn block(&mut self, chunk: &Chunk, lines: &[Vec<String>]) -> Result<()> {
         let columns = &chunk.shape.columns;
         if !self.headed {
-            let key: Vec<&str> = chunk.shape.key_columns().map(|column| &*column.name).collect();
-            writeln!(self.out, "Table: keys: [{}]", key.join(", "))?;
+            if self.headings {
+                let key: Vec<&str> = chunk.shape.key_columns().map(|column| &*column.name).collect();
+                writeln!(self.out, "Table: keys: [{}]", key.join(", "))?;
+            }
             self.headed = true;
         }
         if columns.is_empty() {

@@ -105,6 +105,7 @@ async fn a_write_is_refused_before_the_append_while_the_sink_is_too_far_behind()
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
     let api = Api {
+        sql: fluxmill::engine::sql::Sql::new(Arc::clone(&store)).unwrap(),
         store: store.clone(),
         log: log.clone(),
         accept,

@@ -102,6 +102,32 @@ fn deletes_of_the_same_range_are_one_and_their_number_has_a_limit() {
     deleted(9, 5).unwrap();
 }
 
+/// Files of a series come in no order; a compaction that leaves out what is deleted by range sorts them like any other.
+#[cfg(feature = "delta")]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_compaction_sorts_series_of_which_a_range_is_deleted() {
+    let directory = tempfile::tempdir().unwrap();
+    let clock = std::sync::Arc::new(crate::clock::ManualClock::new(START));
+    let store = open_store(directory.path(), Default::default(), clock.clone()).await;
+    let bucket = store.create_bucket(super::super::NewBucket::named("b")).unwrap().id;
+    let source = partition("b", 0);
+    for offset in 0..8_u64 {
+        let time_ns = START + (offset as i64 * 5 % 8);
+        let rows = [row(offset, START + 10 + offset as i64, "m", &[("host", "a")], &[("x", Int(1))], time_ns)];
+        assert_eq!(store.apply(&bucket, &source, &rows).unwrap(), []);
+        store.advance(&source, offset + 1);
+        store.flush_all().await.unwrap();
+    }
+    let what = range("host=a", START + 2, START + 4);
+    store.delete(&bucket, &source, SeqDelete { offset: 8, seq: START + 20, what: &what }).unwrap();
+    store.compact_bucket(&bucket).await.unwrap();
+    let scanned = SourceRef { bucket, bounds: always() };
+    let tables = read_all(store.offer(&scanned, &[], 0).unwrap()).await;
+    let times: Vec<_> = tables.iter().flat_map(|table| &table.rows).map(|row| row[2].clone()).collect();
+    let expected = [0, 1, 4, 5, 6, 7].map(|time| super::super::testing::Cell::Time(START + time));
+    assert_eq!(times, expected);
+}
+
 #[derive(Clone, Debug)]
 enum Step {
     /// So many of the next rows.

@@ -34,6 +34,7 @@ use self::log::{TableLog, TableState};
 use self::maintain::Maintainer;
 pub(crate) use self::maintain::{MaintenanceContext, TableMaintenance};
 use self::names::directory_name;
+pub(crate) use self::names::{TIME, hashed_name};
 use self::reader::FileReader;
 use self::schema::TableSchema;
 use super::columns::Columns;

@@ -40,6 +40,11 @@ pub(crate) fn physical_name(name: &str, is_tag: bool, taken: impl Fn(&str) -> bo
     if safe && !reserved && !taken(&name.to_ascii_lowercase()) {
         return name.to_string();
     }
+    hashed_name(name, is_tag)
+}
+
+/// The physical name of a column that cannot have its own.
+pub(crate) fn hashed_name(name: &str, is_tag: bool) -> String {
     let kind = if is_tag { "tag" } else { "field" };
     format!("{}__{}", plain(name), hash(&format!("{kind}:{name}"), 8))
 }

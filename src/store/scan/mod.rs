@@ -11,10 +11,14 @@ mod remembered;
 mod snapshot;
 mod source;
 mod table_plan;
+#[cfg(feature = "delta")]
+mod wide_table;
 
 use std::sync::Arc;
 
 pub use self::snapshot::Snapshot;
+#[cfg(feature = "delta")]
+pub use self::wide_table::{WideColumn, WideKind, WideTable};
 
 use self::chunks::ScanFold;
 use self::source::{PinnedScan, ScanSource, Wanted};

@@ -33,6 +33,7 @@ pub(super) struct PlannedSeries {
 /// A field that is asked for.
 #[derive(Debug)]
 pub(super) struct PlannedField {
+    pub(super) id: FieldId,
     pub(super) name: Name,
     pub(super) column_type: ColumnType,
     pub(super) columns: FieldColumns,
@@ -106,6 +107,17 @@ impl TableScan {
             return Ok(None);
         }
         let fields = fields.into_iter().map(|(id, _)| id).collect();
+        Self::open_fields(view, fields, filter, bounds).await.map(Some)
+    }
+
+    /// The same for fields that are known already, or for none: then only the times of rows are read.
+    pub(super) async fn open_fields(
+        view: TableView,
+        fields: Vec<FieldId>,
+        filter: &IdentityFilter,
+        bounds: Bounds,
+    ) -> Result<Self> {
+        let measurement = &view.table.measurement;
         // Series of files become known first, so that the order has them all.
         let files = view.files_within(bounds).await?;
         let selection = Selection::new(view.table.series_order(), measurement, filter);
@@ -117,7 +129,7 @@ impl TableScan {
                 *rows = rows.saturating_add(one.end - one.start);
             }
         }
-        Ok(Some(TableScan { view, fields, files, selection, rows }))
+        Ok(TableScan { view, fields, files, selection, rows })
     }
 
     /// The most rows that it can have.
@@ -167,6 +179,19 @@ impl TableScan {
         bounds: Bounds,
         pick: Option<Pick>,
     ) -> Result<Option<TablePlan>> {
+        let plan = self.read_rows(fields, series, filter, bounds, pick).await?;
+        Ok((!plan.series.is_empty() && !plan.fields.is_empty()).then_some(plan))
+    }
+
+    /// Reads the rows of some of the series, whether some of the fields have a value in them or not.
+    pub(super) async fn read_rows(
+        &self,
+        fields: &[FieldId],
+        series: Range<u32>,
+        filter: &IdentityFilter,
+        bounds: Bounds,
+        pick: Option<Pick>,
+    ) -> Result<TablePlan> {
         let (view, files) = (&self.view, &self.files);
         let measurement = &view.table.measurement;
         let selection = self.selection.of(series);
@@ -203,10 +228,11 @@ impl TableScan {
             if runs.iter().any(|run| run.column(*id as usize).is_some()) {
                 let field = &view.columns.fields()[*id as usize];
                 let columns = FieldColumns::new(&runs, *id as usize);
-                plan.fields.push(PlannedField { name: field.name.clone(), column_type: field.column_type, columns });
+                let (name, column_type) = (field.name.clone(), field.column_type);
+                plan.fields.push(PlannedField { id: *id, name, column_type, columns });
             }
         }
-        Ok((!plan.series.is_empty() && !plan.fields.is_empty()).then_some(plan))
+        Ok(plan)
     }
 }
 

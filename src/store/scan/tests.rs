@@ -3,6 +3,8 @@
 #![allow(clippy::unwrap_used)]
 
 mod fold;
+#[cfg(feature = "delta")]
+mod wide_table;
 
 use std::sync::Arc;
 
