@@ -11,12 +11,13 @@ use arrow::array::{Array, BooleanArray};
 use arrow::compute::filter;
 use parking_lot::Mutex;
 
-use super::BucketWrite;
 use super::field_fn::{FieldFn, columns_read};
+use super::{BucketWrite, Memory, refusal};
 use crate::error::{Error, Result};
 use crate::operators::{Operator, Out};
 use crate::plan::ToSpec;
 use crate::point::{FieldValue, Point};
+use crate::table::pool::{Kept, Reservation};
 use crate::table::{Cell, Chunk, Column, ColumnType, ColumnView, Name, Place, Segment, Shape, TableId};
 
 /// The points that all `to()` of a script have staged so far.
@@ -25,6 +26,7 @@ pub struct Staging {
     staged: Vec<Arc<Mutex<Staged>>>,
     points: Arc<AtomicUsize>,
     max_points: usize,
+    memory: Memory,
 }
 
 /// What one `to()` has staged.
@@ -34,19 +36,28 @@ struct Staged {
     /// Where the points of a table's part begin. Parts may have come in any order; table ids tell the logical one.
     parts: Vec<(TableId, usize)>,
     skipped: Skipped,
+    /// What the points take beside their place in the list, in bytes.
+    bytes: usize,
+    held: Reservation,
 }
 
 impl Staging {
-    /// An empty staging that refuses more points than these.
-    pub fn new(max_points: usize) -> Staging {
-        Staging { staged: Vec::new(), points: Arc::default(), max_points }
+    /// An empty staging that refuses more points than these, or than memory has room for.
+    pub fn new(max_points: usize, memory: Memory) -> Staging {
+        Staging { staged: Vec::new(), points: Arc::default(), max_points, memory }
     }
 
     /// The operator of the next `to()` of the script. Without `stage` it only passes rows on.
     pub fn operator(&mut self, spec: &Arc<ToSpec>, stage: bool) -> Result<To> {
         let (spec, points, max_points) = (Arc::clone(spec), Arc::clone(&self.points), self.max_points);
-        let staged =
-            Staged { spec: Arc::clone(&spec), points: Vec::new(), parts: Vec::new(), skipped: Skipped::default() };
+        let staged = Staged {
+            spec: Arc::clone(&spec),
+            points: Vec::new(),
+            parts: Vec::new(),
+            skipped: Skipped::default(),
+            bytes: 0,
+            held: self.memory.reservation(),
+        };
         let staged = stage.then(|| Arc::new(Mutex::new(staged)));
         self.staged.extend(staged.clone());
         let field_fn = spec.field_fn.as_ref().map(FieldFn::new).transpose()?;
@@ -65,10 +76,14 @@ impl Staging {
 
     /// Takes the points, by bucket in the order in which the script names them. The order within a bucket tells which of
     /// two points of one identity is the newer: `to()` after `to()` in program order, table after table, row after row.
-    pub fn take_writes(&mut self) -> Vec<BucketWrite> {
+    ///
+    /// With them comes the memory that they take: it is given back when that is dropped.
+    pub fn take_writes(&mut self) -> (Vec<BucketWrite>, Kept) {
         let mut writes: Vec<BucketWrite> = Vec::new();
+        let mut kept = Kept::default();
         for staged in std::mem::take(&mut self.staged) {
             let mut staged = staged.lock();
+            kept.keep(std::mem::replace(&mut staged.held, self.memory.reservation()));
             let mut points = staged.take_points();
             match writes.iter_mut().find(|write| write.bucket == staged.spec.bucket) {
                 Some(write) => write.points.append(&mut points),
@@ -78,7 +93,7 @@ impl Staging {
                 }
             }
         }
-        writes
+        (writes, kept)
     }
 }
 
@@ -100,6 +115,13 @@ impl Staged {
         // Stable: the parts of a table stay in the order in which they came.
         by_table.sort_by_key(|(table, _)| *table);
         by_table.into_iter().flat_map(|(_, points)| points).collect()
+    }
+
+    /// Takes of the run's memory what the points take.
+    fn settle(&mut self) -> Result<()> {
+        let list = self.points.capacity() * size_of::<Point>() + self.parts.capacity() * size_of::<(TableId, usize)>();
+        let bytes = list + self.bytes;
+        self.held.set(bytes).map_err(|full| refusal("to wants", bytes, full))
     }
 
     fn warnings(&self) -> Vec<String> {
@@ -161,10 +183,13 @@ impl To {
             for row in rows {
                 let cells = Cells { chunk, segment: &segment, row };
                 if let Some(point) = layout.point(&cells, self.field_fn.as_mut(), &mut names, &mut staged.skipped)? {
+                    staged.bytes += bytes_of(&point);
                     staged.points.push(point);
                 }
             }
         }
+        staged.bytes += names.bytes;
+        staged.settle()?;
         let new = staged.points.len() - before;
         let max = self.max_points;
         if self.points.fetch_add(new, Ordering::Relaxed) + new > max {
@@ -459,10 +484,21 @@ enum NameOf {
     Tag(usize),
 }
 
+/// What a point takes beside itself and its names, in bytes.
+fn bytes_of(point: &Point) -> usize {
+    let text = |value: &FieldValue| if let FieldValue::String(text) = value { text.len() } else { 0 };
+    let texts: usize = point.fields.iter().map(|(_, value)| text(value)).sum();
+    point.tags.capacity() * size_of::<(Name, Name)>()
+        + point.fields.capacity() * size_of::<(Name, FieldValue)>()
+        + texts
+}
+
 /// Names of the row before: neighbouring rows mostly agree, and then share one allocation.
 #[derive(Default)]
 struct NameCache {
     last: HashMap<NameOf, Name>,
+    /// What all names that were made take, in bytes.
+    bytes: usize,
 }
 
 impl NameCache {
@@ -471,6 +507,8 @@ impl NameCache {
             Some(name) if &**name == text => name.clone(),
             _ => {
                 let name: Name = text.into();
+                // Two counters stand before the text.
+                self.bytes += text.len() + 2 * size_of::<usize>();
                 self.last.insert(of, name.clone());
                 name
             }

@@ -45,6 +45,11 @@ pub(super) trait Rekeys: Send {
     fn finish(&mut self) -> Result<Vec<Applied>> {
         Ok(Vec::new())
     }
+
+    /// As [`Operator::memory`].
+    fn memory(&self) -> usize {
+        0
+    }
 }
 
 /// What is known of the output, if its tables come in this order.
@@ -157,6 +162,11 @@ impl<R: Rekeys> Operator for RekeyOperator<R> {
             out.chunks.extend(merger.finish(self.next_id)?);
         }
         Ok(())
+    }
+
+    fn memory(&self) -> usize {
+        let merging = self.merger.as_ref().map_or(0, Merger::memory);
+        self.rekeys.memory() + merging + self.waiting.as_ref().map_or(0, Cluster::memory)
     }
 }
 
