@@ -242,6 +242,9 @@ pub(super) fn float_rank(value: f64) -> u64 {
 }
 
 #[cfg(test)]
+mod on_disk;
+
+#[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
 
