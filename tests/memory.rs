@@ -171,6 +171,26 @@ async fn streams_read_during_evaluation_points_and_waiting_results_count() {
     }
 }
 
+/// What a join or overlapping windows make of a few rows is looked at while it is made.
+#[tokio::test]
+async fn few_rows_that_become_many_are_refused_on_the_way() {
+    let folder = tempfile::tempdir().unwrap();
+    let cross = format!("l = {READ} |> map(fn: (r) => ({{r with k: 1}}))\njoin(tables: {{l: l, r: l}}, on: [\"k\"])",);
+    let cases = [
+        (cross, "join gives rows of "),
+        (format!("{READ} |> window(every: 1ns, period: 5000ns)"), "window wants more than the "),
+    ];
+    for (script, words) in cases {
+        let engine = engine(1 << 30, 4_000_000, folder.path());
+        let error = refused(&engine, &script, plant(3_000, 2)).await;
+        assert_eq!(error.kind(), ErrorKind::ResourceExhausted, "{script}: {error}");
+        assert!(error.message().starts_with(words), "{script}: {error}");
+        assert!(error.message().contains("bytes of memory that are left"), "{script}: {error}");
+        assert!(error.span().is_some() && error.hint().is_some(), "{script}: {error:?}");
+        assert_eq!(engine.memory_taken(), 0);
+    }
+}
+
 #[tokio::test]
 async fn a_request_may_ask_for_less() {
     let folder = tempfile::tempdir().unwrap();

@@ -140,8 +140,9 @@ impl Network {
             }
             Instant::now()
         });
+        let room = self.memory.room();
         let step = &mut self.steps[number];
-        let mut out = Out::default();
+        let mut out = Out { room, ..Out::default() };
         match &mut step.work {
             Work::Pass => out.push(chunk),
             Work::Result(result) => {

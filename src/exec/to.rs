@@ -3,7 +3,8 @@
 //! Made by the network for each `to` of a plan. It writes nothing: the points of all `to()` of a script are handed back
 //! when the whole script has succeeded.
 
-use std::collections::HashMap;
+mod names;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -11,6 +12,7 @@ use arrow::array::{Array, BooleanArray};
 use arrow::compute::filter;
 use parking_lot::Mutex;
 
+use self::names::{NameCache, NameOf, bytes_of};
 use super::field_fn::{FieldFn, columns_read};
 use super::{BucketWrite, Memory, refusal};
 use crate::error::{Error, Result};
@@ -474,46 +476,6 @@ fn field_value(cell: Cell<'_>) -> Option<FieldValue> {
         Cell::Float(_) => return None,
         Cell::String(value) => FieldValue::String(value.into()),
     })
-}
-
-/// What a name in a point stands for.
-#[derive(Clone, Copy, PartialEq, Eq, Hash)]
-enum NameOf {
-    Measurement,
-    Field,
-    Tag(usize),
-}
-
-/// What a point takes beside itself and its names, in bytes.
-fn bytes_of(point: &Point) -> usize {
-    let text = |value: &FieldValue| if let FieldValue::String(text) = value { text.len() } else { 0 };
-    let texts: usize = point.fields.iter().map(|(_, value)| text(value)).sum();
-    point.tags.capacity() * size_of::<(Name, Name)>()
-        + point.fields.capacity() * size_of::<(Name, FieldValue)>()
-        + texts
-}
-
-/// Names of the row before: neighbouring rows mostly agree, and then share one allocation.
-#[derive(Default)]
-struct NameCache {
-    last: HashMap<NameOf, Name>,
-    /// What all names that were made take, in bytes.
-    bytes: usize,
-}
-
-impl NameCache {
-    fn name(&mut self, of: NameOf, text: &str) -> Name {
-        match self.last.get(&of) {
-            Some(name) if &**name == text => name.clone(),
-            _ => {
-                let name: Name = text.into();
-                // Two counters stand before the text.
-                self.bytes += text.len() + 2 * size_of::<usize>();
-                self.last.insert(of, name.clone());
-                name
-            }
-        }
-    }
 }
 
 /// Rows that made no point although a point was meant.

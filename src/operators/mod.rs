@@ -136,7 +136,7 @@ pub struct Out {
     /// The operator has more to give than it wants to hold: [`Operator::resume`] is to be called once these chunks are
     /// worked off, before anything else reaches it.
     pub more: bool,
-    /// How many bytes of memory there are for what it gives, about.
+    /// How many bytes of memory there are, about, beside what it holds already: for operators that make many rows of few.
     pub room: usize,
 }
 
