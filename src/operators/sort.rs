@@ -1,7 +1,7 @@
 //! `sort`: the rows of each table by some of its columns (flux-semantics 9.1).
 //!
 //! Stable. Nulls come first whichever the direction; columns that a table lacks or has in its key are passed over. Tables
-//! stay in their order; each is held until it is whole, on disk if memory is short ([`spill`]).
+//! stay in their order; each is held until it is whole, on disk if memory is short.
 
 mod merge;
 mod spill;

@@ -167,7 +167,7 @@ fn many_runs_of_a_table_are_merged() {
     let sort = Sort { columns: vec!["s".into(), "f".into()], descending: true };
     let (disk, folder) = (Pool::new(1 << 30), tempfile::tempdir().unwrap());
     let space = SpillSpace::new(folder.path(), Arc::clone(&disk), 2_000);
-    let expected = run(&sort, Parts::Clustered, &[whole.clone()], 0.0, &space, random).unwrap();
+    let expected = run(&sort, Parts::Clustered, std::slice::from_ref(&whole), 0.0, &space, random).unwrap();
     let found = run(&sort, Parts::Clustered, &chunks, 1.0, &space, random).unwrap();
     assert_eq!(lines(&found), lines(&expected));
     assert!(found.len() > 1);
