@@ -99,6 +99,28 @@ impl Server {
     }
 }
 
+/// The limits are those of the configuration; a start empties the folder of rows that did not fit in memory.
+#[tokio::test]
+async fn a_query_beyond_its_memory_is_refused_with_its_place() {
+    let home = tempfile::tempdir().expect("a directory");
+    std::fs::create_dir(home.path().join("tasks")).expect("a directory");
+    std::fs::write(home.path().join("fluxmill.toml"), "[query]\nmemory_per_run = \"100B\"\n").expect("a file");
+    let server = Server::over(home);
+    let staging = server.home.path().join("data/staging");
+    std::fs::create_dir_all(&staging).expect("a directory");
+    std::fs::write(staging.join("left"), "rows").expect("a file");
+    let server = server.restart();
+    assert!(!staging.join("left").exists());
+    let script =
+        "import \"array\"\n\narray.from(rows: [{v: 1}, {v: 2}, {v: 3}, {v: 4}])\n    |> group(columns: [\"v\"])";
+    let refused = server.query(script).await;
+    let (message, rendered) = (refused.message(), refused.json()["rendered"].to_string());
+    assert!(message.starts_with("group wants ") && message.contains("; a run may take 100, "), "{message}");
+    assert!(rendered.contains("<query>:4:8") && rendered.contains("memory_per_run"), "{rendered}");
+    let ran = server.query("import \"array\"\n\narray.from(rows: [{v: 1}])").await;
+    assert_eq!(ran.status, 200, "{}", ran.body);
+}
+
 #[tokio::test]
 async fn health_ready_ping_and_metrics_need_no_token() {
     let server = Server::start();

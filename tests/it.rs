@@ -16,6 +16,7 @@ mod functions;
 mod grammar;
 #[cfg(feature = "mqtt")]
 mod ingest;
+mod memory;
 #[cfg(all(feature = "delta", feature = "kafka"))]
 mod operations;
 mod query;

@@ -172,11 +172,11 @@ async fn append(api: &Api, report: &RunReport) -> Result<()> {
             .cloned()
             .ok_or_else(|| Error::failed_precondition(format!("bucket {:?} has no topic to write to", bucket.name)))
     };
-    let output = output::records(&report.writes, None, api.accept.arrivals(), topic_of)?;
+    let mut output = output::records(&report.writes, None, api.accept.arrivals(), topic_of)?;
     if output.records.is_empty() {
         return Ok(());
     }
-    api.log.append_atomic(PRODUCER, output.records.clone()).await?;
+    api.log.append_atomic(PRODUCER, std::mem::take(&mut output.records)).await?;
     drop(output);
     for write in &report.writes {
         // Being late is no failure: the rows are in the log.

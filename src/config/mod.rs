@@ -36,6 +36,8 @@ pub struct Config {
     /// Buckets that need more than a name.
     #[serde(rename = "bucket")]
     pub buckets: Vec<BucketConfig>,
+    /// What scripts may take: queries and runs of tasks.
+    pub query: QueryConfig,
     /// Flux tasks.
     pub tasks: TasksConfig,
     /// The HTTP listener.
@@ -52,6 +54,7 @@ impl Default for Config {
             sink: SinkConfig::default(),
             store: StoreConfig::default(),
             buckets: Vec::new(),
+            query: QueryConfig::default(),
             tasks: TasksConfig::default(),
             http: HttpConfig::default(),
         }
@@ -335,6 +338,24 @@ pub struct BucketConfig {
     /// The topics that fill it; absent: the topic of its name (with what topics cannot have in hex).
     #[serde(default)]
     pub topics: Vec<String>,
+}
+
+/// `[query]`.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct QueryConfig {
+    /// What all queries and runs together may hold in memory.
+    pub memory: Bytes,
+    /// What one of them may hold of it; beyond, it is refused.
+    pub memory_per_run: Bytes,
+    /// What rows that do not fit in memory may take on disk, all runs together.
+    pub disk: Bytes,
+}
+
+impl Default for QueryConfig {
+    fn default() -> Self {
+        QueryConfig { memory: Bytes::gib(1), memory_per_run: Bytes::mib(512), disk: Bytes::gib(10) }
+    }
 }
 
 /// `[tasks]`.

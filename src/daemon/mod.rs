@@ -35,6 +35,7 @@ use crate::ingest::sink::{Sink, SinkOptions};
 use crate::name::Name;
 use crate::plan::World;
 use crate::store::{Store, StoreOptions};
+use crate::table::spill;
 use crate::tasks::{Parts, Settings, Tasks};
 use crate::telemetry;
 
@@ -121,7 +122,9 @@ impl Daemon {
         }
 
         let mut running = Vec::new();
-        let engine = Arc::new(Engine::new());
+        let staging = directory.path.join("staging");
+        spill::sweep(&staging)?;
+        let engine = Arc::new(Engine::with_limits(&config.query, &staging));
         let world = Arc::new(StoreWorld::new(Arc::clone(&store), Arc::clone(&clock)));
         let tasks = match role {
             Role::Server => {

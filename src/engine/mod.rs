@@ -24,19 +24,63 @@ pub use store_world::{NoBuckets, StoreWorld};
 pub use crate::exec::sink::DiscardResults;
 pub use crate::exec::{BucketWrite, Limits, ResultSink};
 
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use crate::config::QueryConfig;
 use crate::diagnostic::{Diagnostic, Source};
+use crate::exec::Memory;
+use crate::table::pool::Pool;
 use script::{ScriptCache, Times};
 
-/// Runs scripts. Cheap to share by `Arc`; it keeps the most recently used scripts parsed and checked.
-#[derive(Debug, Default)]
+/// Runs scripts. Cheap to share by `Arc`; it keeps the most recently used scripts parsed and checked, and the pools that all
+/// of its runs draw on: a process has one.
+#[derive(Debug)]
 pub struct Engine {
     scripts: ScriptCache,
+    memory: Arc<Pool>,
+    memory_per_run: usize,
+    disk: Arc<Pool>,
+    folder: PathBuf,
+}
+
+impl Default for Engine {
+    fn default() -> Self {
+        Engine::new()
+    }
 }
 
 impl Engine {
-    /// An engine with an empty cache.
+    /// An engine with an empty cache and the default limits. Rows that do not fit in memory go to the system's temporary
+    /// folder.
     pub fn new() -> Self {
-        Engine::default()
+        Engine::with_limits(&QueryConfig::default(), &std::env::temp_dir())
+    }
+
+    /// An engine with an empty cache. Rows that do not fit in memory go to this folder.
+    pub fn with_limits(limits: &QueryConfig, folder: &Path) -> Self {
+        Engine {
+            scripts: ScriptCache::default(),
+            memory: Pool::new(limits.memory.as_usize()),
+            memory_per_run: limits.memory_per_run.as_usize(),
+            disk: Pool::new(limits.disk.as_usize()),
+            folder: folder.to_path_buf(),
+        }
+    }
+
+    /// How many bytes of memory the runs hold now, those among them that have ended and whose points are not dropped yet.
+    pub fn memory_taken(&self) -> usize {
+        self.memory.taken()
+    }
+
+    /// How many bytes of rows the runs have on disk now.
+    pub fn disk_taken(&self) -> usize {
+        self.disk.taken()
+    }
+
+    /// What one run may take.
+    fn memory_of_run(&self, limits: &Limits) -> Memory {
+        Memory::of_run(&self.memory, self.memory_per_run.min(limits.memory), &self.disk, &self.folder)
     }
 
     /// Runs a script: checks it, evaluates it, runs its pipelines and hands the results to the sink in program order.
@@ -49,7 +93,8 @@ impl Engine {
         if !script.may_run() {
             return Err(RunError::Refused(script.diagnostics.clone()));
         }
-        run::run(script, request, results).await
+        let memory = self.memory_of_run(&request.limits);
+        run::run(script, request, memory, results).await
     }
 
     /// Parses and checks a script: all of its problems, in the order of the text.
@@ -81,7 +126,8 @@ impl Engine {
             if !script.may_run() {
                 return Err(RunError::Refused(script.diagnostics.clone()));
             }
-            explanation.plan = Some(run::explain(script, request, analyze).await?);
+            let memory = self.memory_of_run(&request.limits);
+            explanation.plan = Some(run::explain(script, request, memory, analyze).await?);
         }
         Ok(explanation)
     }

@@ -13,6 +13,7 @@ use crate::error::{Error, ErrorKind};
 use crate::exec::{BucketWrite, Limits};
 use crate::plan::World;
 use crate::table::Name;
+use crate::table::pool::Kept;
 use crate::table::scan::SourceRef;
 
 /// One run of one script.
@@ -61,6 +62,8 @@ pub struct RunReport {
     /// The points of every `to()`, one entry per bucket, in the order in which the script first writes to it. Not durable:
     /// the caller appends them.
     pub writes: Vec<BucketWrite>,
+    /// The memory that those points take: it is given back when the last clone is dropped, so keep it as long as them.
+    pub kept: Kept,
     /// Rows read from buckets.
     pub rows_in: u64,
     /// Points staged for buckets.
@@ -93,6 +96,7 @@ impl RunError {
     /// A failed run; whatever was staged is dropped.
     pub fn failed(error: Error, mut report: RunReport) -> Self {
         report.writes.clear();
+        report.kept = Kept::default();
         RunError::Failed { error, report: Box::new(report) }
     }
 

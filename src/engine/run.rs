@@ -16,14 +16,15 @@ use super::session::ShownValue;
 use crate::diagnostic::Span;
 use crate::error::{Error, ErrorKind, Result};
 use crate::exec::gate::Event;
-use crate::exec::{self, Context, Outcome, ResultSink};
+use crate::exec::{self, Context, Memory, Outcome, ResultSink};
 use crate::flux::host;
 use crate::flux::value::Stream;
 use crate::plan::World;
 use crate::plan::graph::Graph;
 use crate::plan::planner::{Plan, PlanOptions, plan};
+use crate::table::pool::Kept;
 use crate::table::scan::SourceRef;
-use crate::table::{Chunk, Name};
+use crate::table::{Chunk, Name, size};
 
 /// How many events may wait between the run and the sink.
 const EVENTS_IN_FLIGHT: usize = 4;
@@ -32,13 +33,14 @@ const EVENTS_IN_FLIGHT: usize = 4;
 pub async fn run(
     script: Arc<Script>,
     request: RunRequest,
+    memory: Memory,
     results: &mut dyn ResultSink,
 ) -> std::result::Result<RunReport, RunError> {
     let (events, mut told) = mpsc::channel(EVENTS_IN_FLIGHT);
     // Whoever drops this future cancels the run.
     let cancel = request.cancel.child_token();
     let _guard = cancel.clone().drop_guard();
-    let context = Context { limits: request.limits, cancel, runtime: Handle::current() };
+    let context = Context { limits: request.limits, memory, cancel, runtime: Handle::current() };
     let world = Arc::new(ScriptWorld::new(&request, context));
     let worker = {
         let world = Arc::clone(&world);
@@ -69,11 +71,12 @@ pub async fn run(
 pub async fn explain(
     script: Arc<Script>,
     request: RunRequest,
+    memory: Memory,
     analyze: bool,
 ) -> std::result::Result<PlanText, RunError> {
     let cancel = request.cancel.child_token();
     let _guard = cancel.clone().drop_guard();
-    let context = Context { limits: request.limits, cancel, runtime: Handle::current() };
+    let context = Context { limits: request.limits, memory, cancel, runtime: Handle::current() };
     let world = Arc::new(ScriptWorld::new(&request, context));
     let times = Times { now_ns: request.now_ns, last_success_ns: request.last_success_ns };
     let worker = {
@@ -151,6 +154,9 @@ struct ScriptWorld {
     sources: Mutex<Vec<SourceRef>>,
     show_values: Option<usize>,
     values: Mutex<Vec<ShownValue>>,
+    /// What streams that the script reads while it is evaluated take of its memory. Its values may hold their rows until
+    /// the end.
+    collected: Mutex<Kept>,
 }
 
 impl ScriptWorld {
@@ -163,6 +169,7 @@ impl ScriptWorld {
             sources: Mutex::new(Vec::new()),
             show_values: request.show_values,
             values: Mutex::new(Vec::new()),
+            collected: Mutex::default(),
         }
     }
 
@@ -214,6 +221,7 @@ impl ScriptWorld {
         let outcome = std::mem::take(&mut *self.outcome.lock());
         RunReport {
             writes: outcome.writes,
+            kept: outcome.kept,
             rows_in: outcome.rows_in,
             rows_out: outcome.rows_out,
             rows_returned: outcome.rows_returned,
@@ -229,18 +237,22 @@ impl host::World for ScriptWorld {
         let plan = self.plan(&Graph::of_stream(&stream)?, false)?;
         let mut chunks = Vec::new();
         let mut bytes = 0;
+        let mut held = self.context.memory.reservation();
         let returned = self.outcome.lock().rows_returned;
         self.execute(plan, &mut |event| {
             if let Event::Chunk(chunk) = event {
-                bytes += exec::gate::bytes(&chunk);
+                bytes += size::of_rows(&chunk);
                 if bytes > self.context.limits.waiting_bytes {
                     return Err(too_large(self.context.limits.waiting_bytes));
                 }
+                let refused = |full| exec::refusal("a stream that is read during evaluation wants", bytes, full);
+                held.set(bytes).map_err(refused)?;
                 chunks.push(chunk);
             }
             Ok(())
         })?;
         self.outcome.lock().rows_returned = returned;
+        self.collected.lock().keep(held);
         Ok(chunks)
     }
 

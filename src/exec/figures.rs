@@ -6,8 +6,7 @@ use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
 
-use super::gate;
-use crate::table::Chunk;
+use crate::table::{Chunk, size};
 
 /// The figures of one step.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -42,7 +41,7 @@ impl Figures {
             self.rows_out += chunk.len as u64;
             self.chunks_out += 1;
             self.tables_out += chunk.segments.iter().filter(|segment| segment.done).count() as u64;
-            self.bytes_out += gate::bytes(chunk) as u64;
+            self.bytes_out += size::of_rows(chunk) as u64;
         }
     }
 

@@ -5,11 +5,13 @@
 
 use std::collections::VecDeque;
 
+use super::memory::refusal;
 use super::network::Given;
 use crate::error::{Error, Result};
 use crate::table::cluster::Cluster;
+use crate::table::pool::Reservation;
 use crate::table::scan::Parts;
-use crate::table::{Chunk, Name, StreamProps};
+use crate::table::{Chunk, Name, StreamProps, size};
 
 /// What the sink is told.
 pub enum Event {
@@ -29,6 +31,8 @@ pub struct Gate {
     begun: bool,
     waiting_bytes: usize,
     max_waiting_bytes: usize,
+    /// The bytes that wait, taken of the run's memory.
+    held: Reservation,
     /// Rows handed over so far.
     pub rows: u64,
 }
@@ -42,7 +46,7 @@ struct Waiting {
 
 impl Gate {
     /// A gate for results with these names and streams, in program order.
-    pub fn new(results: &[(Name, StreamProps)], max_waiting_bytes: usize) -> Gate {
+    pub fn new(results: &[(Name, StreamProps)], max_waiting_bytes: usize, held: Reservation) -> Gate {
         let results = results
             .iter()
             .map(|(name, props)| Waiting {
@@ -52,7 +56,7 @@ impl Gate {
                 ended: false,
             })
             .collect();
-        Gate { results, current: 0, begun: false, waiting_bytes: 0, max_waiting_bytes, rows: 0 }
+        Gate { results, current: 0, begun: false, waiting_bytes: 0, max_waiting_bytes, held, rows: 0 }
     }
 
     /// Takes what has reached a result, and gives the events that the sink can now be told.
@@ -61,14 +65,14 @@ impl Gate {
             Given::Chunk(result, chunk) => {
                 let waiting = &mut self.results[result];
                 if let Some(cluster) = &mut waiting.cluster {
-                    self.waiting_bytes += bytes(&chunk);
+                    self.waiting_bytes += size::of_rows(&chunk);
                     cluster.push(chunk);
                 } else if result == self.current {
                     self.begin(events);
                     self.rows += chunk.len as u64;
                     events.push(Event::Chunk(chunk));
                 } else {
-                    self.waiting_bytes += bytes(&chunk);
+                    self.waiting_bytes += size::of_rows(&chunk);
                     waiting.chunks.push_back(chunk);
                 }
                 if self.waiting_bytes > self.max_waiting_bytes {
@@ -84,7 +88,8 @@ impl Gate {
                 self.advance(events);
             }
         }
-        Ok(())
+        let bytes = self.waiting_bytes;
+        self.held.set(bytes).map_err(|full| refusal("rows that wait for their turn in the results want", bytes, full))
     }
 
     fn begin(&mut self, events: &mut Vec<Event>) {
@@ -103,7 +108,7 @@ impl Gate {
                 self.begin(events);
             }
             for chunk in chunks {
-                self.waiting_bytes = self.waiting_bytes.saturating_sub(bytes(&chunk));
+                self.waiting_bytes = self.waiting_bytes.saturating_sub(size::of_rows(&chunk));
                 self.rows += chunk.len as u64;
                 events.push(Event::Chunk(chunk));
             }
@@ -124,12 +129,6 @@ impl Gate {
         ))
         .with_hint("ask for a shorter range or fewer series, or run the results as queries of their own")
     }
-}
-
-/// About how many bytes a chunk's rows take.
-pub fn bytes(chunk: &Chunk) -> usize {
-    let rows: usize = chunk.rows.iter().map(|array| array.to_data().get_slice_memory_size().unwrap_or(0)).sum();
-    rows + chunk.segments.len() * std::mem::size_of::<crate::table::Segment>()
 }
 
 #[cfg(test)]

@@ -6,11 +6,13 @@
 mod field_fn;
 pub mod figures;
 pub mod gate;
+mod memory;
 mod network;
 pub mod run;
 pub mod sink;
 mod to;
 
+pub use memory::{Memory, refusal};
 pub use run::{Context, Outcome, run};
 pub use sink::ResultSink;
 
@@ -26,11 +28,13 @@ pub struct Limits {
     pub waiting_bytes: usize,
     /// Points staged by all `to()` of a script together.
     pub staged_points: usize,
+    /// Bytes of memory, if that is less than the engine gives every run.
+    pub memory: usize,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Limits { rows_read: u64::MAX, waiting_bytes: 256 << 20, staged_points: 10_000_000 }
+        Limits { rows_read: u64::MAX, waiting_bytes: 256 << 20, staged_points: 10_000_000, memory: usize::MAX }
     }
 }
 

@@ -5,13 +5,18 @@
 
 use std::time::Instant;
 
-use super::Limits;
+use super::Context;
 use super::figures::Figures;
+use super::memory::{Memory, refusal};
 use super::to::Staging;
 use crate::error::{Error, Result};
 use crate::operators::{Operator, Out};
 use crate::plan::planner::{Step, StepKind};
-use crate::table::{Chunk, StreamProps};
+use crate::table::pool::Reservation;
+use crate::table::{Chunk, StreamProps, size};
+
+/// More chunks than this that are given at once are counted until they are worked off.
+const FEW_CHUNKS: usize = 4;
 
 /// What has reached a result.
 pub enum Given {
@@ -24,6 +29,11 @@ pub enum Given {
 /// The operators of a plan, running.
 pub struct Network {
     steps: Vec<Running>,
+    /// A stack, newest on top: what a chunk causes downstream is done before the chunk behind it.
+    waiting: Vec<Waiting>,
+    memory: Memory,
+    /// Of chunks that wait, where they are many.
+    waiting_bytes: Reservation,
     /// Rows and ends that have reached results, in order; the driver takes them.
     pub given: Vec<Given>,
     /// The points of every `to()`.
@@ -39,6 +49,9 @@ struct Running {
     consumers: Vec<(usize, usize)>,
     open_ports: usize,
     span: crate::diagnostic::Span,
+    name: &'static str,
+    /// What its state takes.
+    held: Reservation,
 }
 
 enum Work {
@@ -49,8 +62,9 @@ enum Work {
 
 impl Network {
     /// Makes every operator anew. Sources become empty steps that pass on what the driver pushes.
-    pub fn new(steps: &[Step], limits: &Limits, measure: bool) -> Result<Network> {
-        let mut staging = Staging::new(limits.staged_points);
+    pub fn new(steps: &[Step], context: &Context, measure: bool) -> Result<Network> {
+        let memory = context.memory.clone();
+        let mut staging = Staging::new(context.limits.staged_points, memory.clone());
         let mut running = Vec::with_capacity(steps.len());
         for step in steps {
             let props: Vec<StreamProps> = step.inputs.iter().map(|input| steps[*input].props).collect();
@@ -65,50 +79,70 @@ impl Network {
                 }
                 StepKind::Result(result) => Work::Result(*result),
             };
+            let name = match &step.kind {
+                StepKind::Transform(transform) => transform.name(),
+                StepKind::To { .. } => "to",
+                StepKind::Scan { .. } | StepKind::Rows(_) | StepKind::Result(_) => "",
+            };
             running.push(Running {
                 work,
+                name,
+                held: memory.reservation(),
                 consumers: step.consumers.clone(),
                 open_ports: step.inputs.len(),
                 span: step.span,
             });
         }
         let figures = measure.then(|| vec![Figures::default(); steps.len()]);
-        Ok(Network { steps: running, given: Vec::new(), staging, warnings: Vec::new(), figures })
+        Ok(Network {
+            steps: running,
+            waiting: Vec::new(),
+            waiting_bytes: memory.reservation(),
+            memory,
+            given: Vec::new(),
+            staging,
+            warnings: Vec::new(),
+            figures,
+        })
     }
 
-    /// A source gives a chunk.
-    pub fn push(&mut self, source: usize, chunk: Chunk) -> Result<()> {
-        let mut waiting = vec![Waiting::Chunk(source, 0, chunk)];
-        self.work(&mut waiting)
+    /// A source gives a chunk, to be worked off by [`Network::step`].
+    pub fn push(&mut self, source: usize, chunk: Chunk) {
+        self.waiting.push(Waiting::Chunk(source, 0, chunk, 0));
     }
 
-    /// A source has ended.
-    pub fn finish(&mut self, source: usize) -> Result<()> {
-        let mut waiting = Vec::new();
-        self.pass_end(source, &mut waiting);
-        self.work(&mut waiting)
+    /// A source has ended; what that causes is worked off by [`Network::step`].
+    pub fn finish(&mut self, source: usize) {
+        self.pass_end(source);
     }
 
-    /// Works off a stack, newest first: what a chunk causes downstream is done before the chunk behind it.
-    fn work(&mut self, waiting: &mut Vec<Waiting>) -> Result<()> {
-        while let Some(next) = waiting.pop() {
-            match next {
-                Waiting::Chunk(step, port, chunk) => self.chunk(step, port, chunk, waiting)?,
-                Waiting::End(step, port) => self.end(step, port, waiting)?,
+    /// Does one piece of work: some step takes a chunk, or the end of an input, or goes on. Gives false if there is none.
+    pub fn step(&mut self) -> Result<bool> {
+        match self.waiting.pop() {
+            None => return Ok(false),
+            Some(Waiting::Chunk(step, port, chunk, bytes)) => {
+                if bytes > 0 {
+                    // A reservation always shrinks.
+                    let _ = self.waiting_bytes.set(self.waiting_bytes.bytes() - bytes);
+                }
+                self.chunk(step, port, chunk)?;
             }
+            Some(Waiting::End(step, port)) => self.end(step, port)?,
+            Some(Waiting::More(step)) => self.more(step)?,
         }
-        Ok(())
+        Ok(true)
     }
 
-    fn chunk(&mut self, number: usize, port: usize, chunk: Chunk, waiting: &mut Vec<Waiting>) -> Result<()> {
+    fn chunk(&mut self, number: usize, port: usize, chunk: Chunk) -> Result<()> {
         let began = self.figures.as_mut().map(|figures| {
             if !matches!(self.steps[number].work, Work::Pass) {
                 figures[number].take(&chunk);
             }
             Instant::now()
         });
+        let room = self.memory.room();
         let step = &mut self.steps[number];
-        let mut out = Out::default();
+        let mut out = Out { room, ..Out::default() };
         match &mut step.work {
             Work::Pass => out.push(chunk),
             Work::Result(result) => {
@@ -119,9 +153,25 @@ impl Network {
                 operator.push(port, chunk, &mut out).map_err(|error| error.at(step.span))?;
             }
         }
+        self.done(number, out, began)
+    }
+
+    /// A step goes on with what it could not give at once.
+    fn more(&mut self, number: usize) -> Result<()> {
+        let began = self.figures.is_some().then(Instant::now);
+        let step = &mut self.steps[number];
+        let mut out = Out::default();
+        if let Work::Operator(operator) = &mut step.work {
+            operator.resume(&mut out).map_err(|error| error.at(step.span))?;
+        }
+        self.done(number, out, began)
+    }
+
+    /// A step has worked: its cost is taken down, what it holds is counted, what it has given goes on.
+    fn done(&mut self, number: usize, out: Out, began: Option<Instant>) -> Result<()> {
         self.measure(number, &out, began);
-        self.pass(number, out, waiting);
-        Ok(())
+        self.settle(number)?;
+        self.pass(number, out)
     }
 
     fn measure(&mut self, number: usize, out: &Out, began: Option<Instant>) {
@@ -130,10 +180,11 @@ impl Network {
         }
     }
 
-    fn end(&mut self, number: usize, port: usize, waiting: &mut Vec<Waiting>) -> Result<()> {
+    fn end(&mut self, number: usize, port: usize) -> Result<()> {
         let began = self.figures.is_some().then(Instant::now);
+        let room = self.memory.room();
         let step = &mut self.steps[number];
-        let mut out = Out::default();
+        let mut out = Out { room, ..Out::default() };
         step.open_ports = step
             .open_ports
             .checked_sub(1)
@@ -145,35 +196,87 @@ impl Network {
             if let Work::Result(result) = step.work {
                 self.given.push(Given::End(result));
             }
-            self.pass_end(number, waiting);
+            self.pass_end(number);
         }
-        self.measure(number, &out, began);
-        self.pass(number, out, waiting);
-        Ok(())
+        self.done(number, out, began)
     }
 
     /// Puts what a step has given before its consumers, so that the stack hands it out in order.
-    fn pass(&mut self, number: usize, out: Out, waiting: &mut Vec<Waiting>) {
+    fn pass(&mut self, number: usize, out: Out) -> Result<()> {
         for warning in out.warnings {
             if !self.warnings.contains(&warning) {
                 self.warnings.push(warning);
             }
         }
+        if out.more {
+            self.waiting.push(Waiting::More(number));
+        }
+        let many = out.chunks.len() > FEW_CHUNKS && !self.steps[number].consumers.is_empty();
+        let mut given = 0;
         for chunk in out.chunks.into_iter().rev() {
+            // Of several consumers the one that takes it last gives it back.
+            let mut bytes = if many { size::of_rows(&chunk) } else { 0 };
+            given += bytes;
             for (consumer, port) in self.steps[number].consumers.iter().rev() {
-                waiting.push(Waiting::Chunk(*consumer, *port, chunk.clone()));
+                self.waiting.push(Waiting::Chunk(*consumer, *port, chunk.clone(), std::mem::take(&mut bytes)));
             }
+        }
+        if given == 0 {
+            return Ok(());
+        }
+        let bytes = self.waiting_bytes.bytes() + given;
+        if self.waiting_bytes.set(bytes).is_err() {
+            self.relieve()?;
+            let step = &self.steps[number];
+            let refused = |full| refusal(&format!("{} wants", step.name), bytes, full).at(step.span);
+            self.waiting_bytes.set(bytes).map_err(refused)?;
+        }
+        Ok(())
+    }
+
+    fn pass_end(&mut self, number: usize) {
+        for (consumer, port) in self.steps[number].consumers.iter().rev() {
+            self.waiting.push(Waiting::End(*consumer, *port));
         }
     }
 
-    fn pass_end(&self, number: usize, waiting: &mut Vec<Waiting>) {
-        for (consumer, port) in self.steps[number].consumers.iter().rev() {
-            waiting.push(Waiting::End(*consumer, *port));
+    /// Counts what a step holds now. If that is too much, steps that can go to disk do.
+    fn settle(&mut self, number: usize) -> Result<()> {
+        let step = &mut self.steps[number];
+        let Work::Operator(operator) = &mut step.work else { return Ok(()) };
+        let mut bytes = operator.memory();
+        if bytes > self.memory.share() && operator.relieve(self.memory.space()).map_err(|error| error.at(step.span))? {
+            bytes = operator.memory();
         }
+        if step.held.set(bytes).is_ok() {
+            return Ok(());
+        }
+        self.relieve()?;
+        let step = &mut self.steps[number];
+        let Work::Operator(operator) = &mut step.work else { return Ok(()) };
+        let bytes = operator.memory();
+        step.held.set(bytes).map_err(|full| refusal(&format!("{} wants", step.name), bytes, full).at(step.span))
+    }
+
+    /// Everything that can go to disk does.
+    fn relieve(&mut self) -> Result<()> {
+        for step in &mut self.steps {
+            if let Work::Operator(operator) = &mut step.work
+                && operator.relieve(self.memory.space()).map_err(|error| error.at(step.span))?
+            {
+                // Where it has grown all the same, its own next step tells.
+                let _ = step.held.set(operator.memory());
+            }
+        }
+        Ok(())
     }
 }
 
 enum Waiting {
-    Chunk(usize, usize, Chunk),
+    /// For a step, at a port; with what is given back when it is taken.
+    Chunk(usize, usize, Chunk, usize),
+    /// The end of an input.
     End(usize, usize),
+    /// A step that has more to give.
+    More(usize),
 }

@@ -11,9 +11,10 @@ use tokio_util::sync::CancellationToken;
 use super::figures::Figures;
 use super::gate::{Event, Gate};
 use super::network::Network;
-use super::{BucketWrite, Limits};
+use super::{BucketWrite, Limits, Memory};
 use crate::error::{Error, ErrorKind, Result};
 use crate::plan::planner::{Plan, StepKind};
+use crate::table::pool::Kept;
 use crate::table::scan::ChunkSource;
 use crate::table::{Chunk, Name, StreamProps};
 
@@ -22,6 +23,8 @@ use crate::table::{Chunk, Name, StreamProps};
 pub struct Context {
     /// Bounds.
     pub limits: Limits,
+    /// Memory and disk.
+    pub memory: Memory,
     /// Ends the run early, with [`ErrorKind::Canceled`].
     pub cancel: CancellationToken,
     /// The runtime that the sources' I/O runs on.
@@ -39,6 +42,8 @@ impl Context {
 pub struct Outcome {
     /// The points of every `to()`, complete only if the run succeeded.
     pub writes: Vec<BucketWrite>,
+    /// What those points take of the run's memory, until they are durable.
+    pub kept: Kept,
     /// Rows read from buckets.
     pub rows_in: u64,
     /// Points staged.
@@ -59,7 +64,7 @@ pub fn run(
     outcome: &mut Outcome,
     events: &mut dyn FnMut(Event) -> Result<()>,
 ) -> Result<()> {
-    let mut network = Network::new(&plan.steps, &context.limits, outcome.figures.is_some())?;
+    let mut network = Network::new(&plan.steps, context, outcome.figures.is_some())?;
     let done = drive(plan, &mut network, context, outcome, events);
     if let Some(figures) = network.figures.take() {
         outcome.figures = Some(figures);
@@ -68,7 +73,7 @@ pub fn run(
     outcome.warnings.append(&mut network.warnings);
     outcome.warnings.extend(network.staging.warnings());
     done?;
-    outcome.writes = network.staging.take_writes();
+    (outcome.writes, outcome.kept) = network.staging.take_writes();
     Ok(())
 }
 
@@ -110,7 +115,7 @@ fn gate(plan: &Plan, context: &Context) -> Gate {
         }
     }
     let results: Vec<(Name, StreamProps)> = results.into_iter().flatten().collect();
-    Gate::new(&results, context.limits.waiting_bytes)
+    Gate::new(&results, context.limits.waiting_bytes, context.memory.reservation())
 }
 
 struct Driver<'a> {
@@ -147,15 +152,27 @@ impl Driver<'_> {
     }
 
     fn push(&mut self, source: usize, chunk: Chunk) -> Result<()> {
-        self.context.check_canceled()?;
-        self.network.push(source, chunk)?;
-        self.hand_over()
+        self.network.push(source, chunk);
+        self.work()
     }
 
     fn finish(&mut self, source: usize) -> Result<()> {
-        self.context.check_canceled()?;
-        self.network.finish(source)?;
-        self.hand_over()
+        self.network.finish(source);
+        self.work()
+    }
+
+    /// Works off what there is; results are handed over as they are reached.
+    fn work(&mut self) -> Result<()> {
+        loop {
+            self.context.check_canceled()?;
+            let worked = self.network.step()?;
+            if !self.network.given.is_empty() {
+                self.hand_over()?;
+            }
+            if !worked {
+                return Ok(());
+            }
+        }
     }
 
     fn hand_over(&mut self) -> Result<()> {

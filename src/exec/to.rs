@@ -3,7 +3,8 @@
 //! Made by the network for each `to` of a plan. It writes nothing: the points of all `to()` of a script are handed back
 //! when the whole script has succeeded.
 
-use std::collections::HashMap;
+mod names;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -11,12 +12,14 @@ use arrow::array::{Array, BooleanArray};
 use arrow::compute::filter;
 use parking_lot::Mutex;
 
-use super::BucketWrite;
+use self::names::{NameCache, NameOf, bytes_of};
 use super::field_fn::{FieldFn, columns_read};
+use super::{BucketWrite, Memory, refusal};
 use crate::error::{Error, Result};
 use crate::operators::{Operator, Out};
 use crate::plan::ToSpec;
 use crate::point::{FieldValue, Point};
+use crate::table::pool::{Kept, Reservation};
 use crate::table::{Cell, Chunk, Column, ColumnType, ColumnView, Name, Place, Segment, Shape, TableId};
 
 /// The points that all `to()` of a script have staged so far.
@@ -25,6 +28,7 @@ pub struct Staging {
     staged: Vec<Arc<Mutex<Staged>>>,
     points: Arc<AtomicUsize>,
     max_points: usize,
+    memory: Memory,
 }
 
 /// What one `to()` has staged.
@@ -34,19 +38,28 @@ struct Staged {
     /// Where the points of a table's part begin. Parts may have come in any order; table ids tell the logical one.
     parts: Vec<(TableId, usize)>,
     skipped: Skipped,
+    /// What the points take beside their place in the list, in bytes.
+    bytes: usize,
+    held: Reservation,
 }
 
 impl Staging {
-    /// An empty staging that refuses more points than these.
-    pub fn new(max_points: usize) -> Staging {
-        Staging { staged: Vec::new(), points: Arc::default(), max_points }
+    /// An empty staging that refuses more points than these, or than memory has room for.
+    pub fn new(max_points: usize, memory: Memory) -> Staging {
+        Staging { staged: Vec::new(), points: Arc::default(), max_points, memory }
     }
 
     /// The operator of the next `to()` of the script. Without `stage` it only passes rows on.
     pub fn operator(&mut self, spec: &Arc<ToSpec>, stage: bool) -> Result<To> {
         let (spec, points, max_points) = (Arc::clone(spec), Arc::clone(&self.points), self.max_points);
-        let staged =
-            Staged { spec: Arc::clone(&spec), points: Vec::new(), parts: Vec::new(), skipped: Skipped::default() };
+        let staged = Staged {
+            spec: Arc::clone(&spec),
+            points: Vec::new(),
+            parts: Vec::new(),
+            skipped: Skipped::default(),
+            bytes: 0,
+            held: self.memory.reservation(),
+        };
         let staged = stage.then(|| Arc::new(Mutex::new(staged)));
         self.staged.extend(staged.clone());
         let field_fn = spec.field_fn.as_ref().map(FieldFn::new).transpose()?;
@@ -65,10 +78,14 @@ impl Staging {
 
     /// Takes the points, by bucket in the order in which the script names them. The order within a bucket tells which of
     /// two points of one identity is the newer: `to()` after `to()` in program order, table after table, row after row.
-    pub fn take_writes(&mut self) -> Vec<BucketWrite> {
+    ///
+    /// With them comes the memory that they take: it is given back when that is dropped.
+    pub fn take_writes(&mut self) -> (Vec<BucketWrite>, Kept) {
         let mut writes: Vec<BucketWrite> = Vec::new();
+        let mut kept = Kept::default();
         for staged in std::mem::take(&mut self.staged) {
             let mut staged = staged.lock();
+            kept.keep(std::mem::replace(&mut staged.held, self.memory.reservation()));
             let mut points = staged.take_points();
             match writes.iter_mut().find(|write| write.bucket == staged.spec.bucket) {
                 Some(write) => write.points.append(&mut points),
@@ -78,7 +95,7 @@ impl Staging {
                 }
             }
         }
-        writes
+        (writes, kept)
     }
 }
 
@@ -100,6 +117,13 @@ impl Staged {
         // Stable: the parts of a table stay in the order in which they came.
         by_table.sort_by_key(|(table, _)| *table);
         by_table.into_iter().flat_map(|(_, points)| points).collect()
+    }
+
+    /// Takes of the run's memory what the points take.
+    fn settle(&mut self) -> Result<()> {
+        let list = self.points.capacity() * size_of::<Point>() + self.parts.capacity() * size_of::<(TableId, usize)>();
+        let bytes = list + self.bytes;
+        self.held.set(bytes).map_err(|full| refusal("to wants", bytes, full))
     }
 
     fn warnings(&self) -> Vec<String> {
@@ -161,10 +185,13 @@ impl To {
             for row in rows {
                 let cells = Cells { chunk, segment: &segment, row };
                 if let Some(point) = layout.point(&cells, self.field_fn.as_mut(), &mut names, &mut staged.skipped)? {
+                    staged.bytes += bytes_of(&point);
                     staged.points.push(point);
                 }
             }
         }
+        staged.bytes += names.bytes;
+        staged.settle()?;
         let new = staged.points.len() - before;
         let max = self.max_points;
         if self.points.fetch_add(new, Ordering::Relaxed) + new > max {
@@ -449,33 +476,6 @@ fn field_value(cell: Cell<'_>) -> Option<FieldValue> {
         Cell::Float(_) => return None,
         Cell::String(value) => FieldValue::String(value.into()),
     })
-}
-
-/// What a name in a point stands for.
-#[derive(Clone, Copy, PartialEq, Eq, Hash)]
-enum NameOf {
-    Measurement,
-    Field,
-    Tag(usize),
-}
-
-/// Names of the row before: neighbouring rows mostly agree, and then share one allocation.
-#[derive(Default)]
-struct NameCache {
-    last: HashMap<NameOf, Name>,
-}
-
-impl NameCache {
-    fn name(&mut self, of: NameOf, text: &str) -> Name {
-        match self.last.get(&of) {
-            Some(name) if &**name == text => name.clone(),
-            _ => {
-                let name: Name = text.into();
-                self.last.insert(of, name.clone());
-                name
-            }
-        }
-    }
 }
 
 /// Rows that made no point although a point was meant.

@@ -240,6 +240,18 @@ impl Accumulator {
         }
     }
 
+    /// What it holds beside itself, in bytes.
+    pub fn memory(&self) -> usize {
+        match self {
+            Accumulator::Digest { digest, .. } => digest.memory(),
+            Accumulator::Values { values, .. } => values.capacity() * size_of::<f64>(),
+            Accumulator::Count { .. }
+            | Accumulator::Total { .. }
+            | Accumulator::Spread { .. }
+            | Accumulator::Moments { .. } => 0,
+        }
+    }
+
     /// The value; null if there was none.
     pub fn value(self) -> Cell<'static> {
         match self {

@@ -13,6 +13,7 @@ use super::by_shape::ByShape;
 use super::{Operator, Out, Transform, WindowFunction};
 use crate::error::{Error, Result};
 use crate::table::scan::StreamProps;
+use crate::table::size;
 use crate::table::{Chunk, ColumnBuilder, ColumnType, ColumnView, Name, Place, Segment, Shape, TableId};
 
 /// An aggregate of a column.
@@ -31,7 +32,7 @@ impl Transform for Aggregate {
 
     fn operator(&self, _input: &[StreamProps]) -> Result<Box<dyn Operator>> {
         let (aggregate, plans, open) = (self.clone(), ByShape::default(), HashMap::new());
-        Ok(Box::new(AggregateOperator { aggregate, plans, open }))
+        Ok(Box::new(AggregateOperator { aggregate, plans, open, open_bytes: 0 }))
     }
 
     fn gives(&self, input: &[StreamProps]) -> StreamProps {
@@ -67,6 +68,8 @@ struct AggregateOperator {
     plans: ByShape<Plan>,
     /// Tables of which more is to come.
     open: HashMap<TableId, Accumulator>,
+    /// What those hold beside themselves, in bytes.
+    open_bytes: usize,
 }
 
 impl Aggregate {
@@ -102,9 +105,11 @@ impl Operator for AggregateOperator {
         let mut segments = Vec::new();
         for (segment, range) in chunk.tables() {
             let open = self.open.remove(&segment.table);
+            self.open_bytes -= open.as_ref().map_or(0, Accumulator::memory);
             let mut state = open.unwrap_or_else(|| aggregate.kind.accumulator(plan.column_type));
             state.add(view, range);
             if !segment.done {
+                self.open_bytes += state.memory();
                 self.open.insert(segment.table, state);
                 continue;
             }
@@ -122,6 +127,10 @@ impl Operator for AggregateOperator {
     fn finish(&mut self, _port: usize, _out: &mut Out) -> Result<()> {
         debug_assert!(self.open.is_empty(), "every table ends with a part that is done");
         Ok(())
+    }
+
+    fn memory(&self) -> usize {
+        size::of_map::<(TableId, Accumulator)>(self.open.capacity()) + self.open_bytes
     }
 }
 

@@ -12,6 +12,7 @@ use super::keyed::{self, ChangesRows};
 use super::{Operator, Transform};
 use crate::error::{Error, Result};
 use crate::table::scan::StreamProps;
+use crate::table::size;
 use crate::table::{Chunk, ColumnType, Place, TableId};
 use crate::time::rfc3339;
 
@@ -88,6 +89,10 @@ impl ChangesRows for Running {
         }
         chunk.rows[index] = Arc::new(moved.finish());
         Ok((!segments.is_empty()).then_some(Chunk { segments, ..chunk }))
+    }
+
+    fn memory(&self) -> usize {
+        size::of_map::<(TableId, (i64, i64))>(self.open.capacity())
     }
 }
 

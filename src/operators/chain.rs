@@ -25,6 +25,14 @@ impl Chain {
     }
 }
 
+/// What an operator has said that there is more of, all at once.
+fn rest(operator: &mut Box<dyn Operator>, out: &mut Out) -> Result<()> {
+    while std::mem::take(&mut out.more) {
+        operator.resume(out)?;
+    }
+    Ok(())
+}
+
 impl Operator for Chain {
     fn push(&mut self, port: usize, chunk: Chunk, out: &mut Out) -> Result<()> {
         let mut chunks = vec![chunk];
@@ -32,6 +40,7 @@ impl Operator for Chain {
             let mut own = Out::default();
             for chunk in chunks {
                 operator.push(port, chunk, &mut own)?;
+                rest(operator, &mut own)?;
             }
             out.warnings.append(&mut own.warnings);
             chunks = own.chunks;
@@ -46,12 +55,18 @@ impl Operator for Chain {
             let mut own = Out::default();
             for chunk in chunks {
                 operator.push(port, chunk, &mut own)?;
+                rest(operator, &mut own)?;
             }
             operator.finish(port, &mut own)?;
+            rest(operator, &mut own)?;
             out.warnings.append(&mut own.warnings);
             chunks = own.chunks;
         }
         out.chunks.append(&mut chunks);
         Ok(())
+    }
+
+    fn memory(&self) -> usize {
+        self.0.iter().map(|operator| operator.memory()).sum()
     }
 }

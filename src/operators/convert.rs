@@ -17,6 +17,7 @@ use crate::flux::{Value, scalar};
 use crate::table::gather::nulls;
 use crate::table::merge::{Duplicates, Target};
 use crate::table::scan::{StreamProps, TableOrder};
+use crate::table::size;
 use crate::table::{Chunk, ColumnBuilder, ColumnType, ColumnView, KeyBlock, Place, Shape, TableId};
 
 const VALUE: &str = "_value";
@@ -129,6 +130,10 @@ impl Rekeys for Running {
             None => chunk.rows.push(nulls(convert.to, chunk.len)),
         }
         Ok(vec![Applied { chunk, rekeyed }])
+    }
+
+    fn memory(&self) -> usize {
+        size::of_map::<TableId>(self.given.capacity())
     }
 }
 

@@ -13,6 +13,7 @@ use super::in_key_order::{gives, in_key_order};
 use super::{Operator, Out, Transform};
 use crate::error::{Error, Result};
 use crate::table::scan::StreamProps;
+use crate::table::size;
 use crate::table::{Cell, Chunk, ColumnType, ColumnView, Name, Place, Segment, Shape, TableId};
 
 /// `covariance(columns, pearsonr, valueDst)`.
@@ -151,6 +152,10 @@ impl Operator for CovarianceOperator {
 
     fn finish(&mut self, _port: usize, _out: &mut Out) -> Result<()> {
         Ok(())
+    }
+
+    fn memory(&self) -> usize {
+        size::of_map::<(TableId, Pairs)>(self.open.capacity())
     }
 }
 

@@ -73,6 +73,10 @@ impl Operator for CumulativeSumOperator {
     fn finish(&mut self, _port: usize, _out: &mut Out) -> Result<()> {
         Ok(())
     }
+
+    fn memory(&self) -> usize {
+        self.sums.iter().map(OpenTables::memory).sum()
+    }
 }
 
 fn running<T: Number>(array: &PrimitiveArray<T>, chunk: &Chunk, sums: &mut OpenTables<u64>) -> ArrayRef {

@@ -198,6 +198,10 @@ impl Operator for DerivativeOperator {
     fn finish(&mut self, _port: usize, _out: &mut Out) -> Result<()> {
         Ok(())
     }
+
+    fn memory(&self) -> usize {
+        self.previous.iter().map(OpenTables::memory).sum::<usize>() + self.times.memory()
+    }
 }
 
 #[cfg(test)]

@@ -106,7 +106,7 @@ impl Transform for KeyValues {
 
     fn operator(&self, _input: &[StreamProps]) -> Result<Box<dyn Operator>> {
         let (plans, seen) = (ByShape::default(), OpenTables::default());
-        Ok(Box::new(KeyValuesOperator { columns: self.columns.clone(), plans, seen }))
+        Ok(Box::new(KeyValuesOperator { columns: self.columns.clone(), plans, seen, seen_bytes: 0 }))
     }
 
     fn gives(&self, input: &[StreamProps]) -> StreamProps {
@@ -129,6 +129,8 @@ struct KeyValuesOperator {
     columns: Vec<Name>,
     plans: ByShape<KeyValuesPlan>,
     seen: OpenTables<Seen>,
+    /// What the values of open tables take, in bytes.
+    seen_bytes: usize,
 }
 
 /// The values of a table that have been given.
@@ -136,6 +138,8 @@ struct KeyValuesOperator {
 struct Seen {
     null: bool,
     values: HashSet<(u32, Bits)>,
+    /// What the values take, in bytes.
+    bytes: usize,
 }
 
 /// A value that is no null, as it is compared.
@@ -202,12 +206,21 @@ impl Operator for KeyValuesOperator {
             })
             .collect();
         for (segment, rows) in chunk.tables() {
+            let total = &mut self.seen_bytes;
             self.seen.with(&segment, |seen| {
+                *total -= seen.bytes;
                 for row in rows {
                     for (number, (in_key, view)) in views.iter().enumerate() {
                         let cell = view.cell(if *in_key { segment.key_row as usize } else { row });
                         let new = match Bits::of(cell) {
-                            Some(bits) => seen.values.insert((number as u32, bits)),
+                            Some(bits) => {
+                                let text = if let Bits::Text(text) = &bits { text.len() } else { 0 };
+                                let new = seen.values.insert((number as u32, bits));
+                                if new {
+                                    seen.bytes += 2 * size_of::<(u32, Bits)>() + text;
+                                }
+                                new
+                            }
                             None => !std::mem::replace(&mut seen.null, true),
                         };
                         if new {
@@ -216,6 +229,9 @@ impl Operator for KeyValuesOperator {
                             end += 1;
                         }
                     }
+                }
+                if !segment.done {
+                    *total += seen.bytes;
                 }
                 Ok::<(), Error>(())
             })?;
@@ -230,6 +246,10 @@ impl Operator for KeyValuesOperator {
 
     fn finish(&mut self, _port: usize, _out: &mut Out) -> Result<()> {
         Ok(())
+    }
+
+    fn memory(&self) -> usize {
+        self.seen.memory() + self.seen_bytes
     }
 }
 

@@ -83,6 +83,10 @@ impl Operator for DiffOperator {
         }
         Ok(())
     }
+
+    fn memory(&self) -> usize {
+        self.sides.iter().map(Cluster::memory).sum()
+    }
 }
 
 /// One input, its tables by key.

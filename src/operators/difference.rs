@@ -173,6 +173,10 @@ impl Operator for DifferenceOperator {
     fn finish(&mut self, _port: usize, _out: &mut Out) -> Result<()> {
         Ok(())
     }
+
+    fn memory(&self) -> usize {
+        self.previous.iter().map(OpenTables::memory).sum::<usize>() + self.begun.memory()
+    }
 }
 
 #[cfg(test)]

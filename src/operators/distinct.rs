@@ -18,6 +18,7 @@ use crate::table::gather::{Gather, Stretch};
 use crate::table::key::{KeyIndex, KeyNumber, KeySchemaId};
 use crate::table::scan::StreamProps;
 use crate::table::select::keep_rows;
+use crate::table::size;
 use crate::table::{Cell, Chunk, ColumnBuilder, ColumnType, ColumnView, Name, Place, Segment, Shape, TableId};
 
 /// Values of ended tables are let go when there are so many more than of open ones.
@@ -109,6 +110,11 @@ impl Seen {
     /// Whether a table has not had a value before.
     fn is_new(&mut self, schema: KeySchemaId, table: TableId, value: Cell<'_>) -> bool {
         self.values.number(schema, |at| if at == 0 { Cell::UInt(table) } else { value }).1
+    }
+
+    /// What they take, in bytes.
+    fn memory(&self) -> usize {
+        self.values.memory() + size::of_map::<TableId>(self.open.capacity())
     }
 
     /// A part of a table has been seen.
@@ -203,6 +209,10 @@ impl Operator for DistinctOperator {
     fn finish(&mut self, _port: usize, _out: &mut Out) -> Result<()> {
         Ok(())
     }
+
+    fn memory(&self) -> usize {
+        self.seen.memory() + size::of_map::<TableId>(self.given.capacity())
+    }
 }
 
 struct UniqueOperator {
@@ -243,6 +253,10 @@ impl Operator for UniqueOperator {
 
     fn finish(&mut self, _port: usize, _out: &mut Out) -> Result<()> {
         Ok(())
+    }
+
+    fn memory(&self) -> usize {
+        self.seen.memory()
     }
 }
 

@@ -15,6 +15,7 @@ use super::{Operator, Transform};
 use crate::error::{Error, Result};
 use crate::table::scan::StreamProps;
 use crate::table::select::keep_ranges;
+use crate::table::size;
 use crate::table::{Chunk, ColumnType, Name, Place, Shape, TableId};
 use crate::time::Duration;
 
@@ -127,6 +128,10 @@ impl ChangesRows for Running {
         let mut chunk = keep_ranges(chunk, &kept)?;
         chunk.rows.push(Arc::new(distances.finish()));
         Ok(Some(Chunk { shape, ..chunk }))
+    }
+
+    fn memory(&self) -> usize {
+        size::of_map::<(TableId, Option<i64>)>(self.open.capacity())
     }
 }
 

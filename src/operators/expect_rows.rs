@@ -93,6 +93,10 @@ impl Operator for EqualOperator {
         out.chunks.extend(got);
         Ok(())
     }
+
+    fn memory(&self) -> usize {
+        self.sides.iter().map(Cluster::memory).sum()
+    }
 }
 
 /// A row of a chunk.

@@ -13,6 +13,7 @@ use crate::error::{Error, Result};
 use crate::table::gather::{Gather, Stretch, compact};
 use crate::table::merge::{Duplicates, Target};
 use crate::table::scan::{StreamProps, TableOrder};
+use crate::table::size;
 use crate::table::{Cell, Chunk, ColumnBuilder, ColumnType, ColumnView, KeyBlock, Name, Place, Shape, TableId};
 
 /// `fill(column, value | usePrevious)`.
@@ -140,6 +141,11 @@ impl Rekeys for Running {
             }
         }
         Ok(vec![Applied { chunk, rekeyed }])
+    }
+
+    fn memory(&self) -> usize {
+        // A column of one row is some hundred bytes of bookkeeping.
+        size::of_map::<(TableId, ArrayRef)>(self.open.capacity()) + self.open.len() * 256
     }
 }
 

@@ -15,6 +15,7 @@ use crate::error::{Error, Result};
 use crate::flux::host::Host;
 use crate::table::scan::{Predicate, PushOp, StreamProps};
 use crate::table::select::keep_rows;
+use crate::table::size;
 use crate::table::{Chunk, Segment, TableId};
 
 /// What becomes of tables that keep no row.
@@ -132,6 +133,10 @@ impl Operator for FilterOperator {
 
     fn finish(&mut self, _port: usize, _out: &mut Out) -> Result<()> {
         Ok(())
+    }
+
+    fn memory(&self) -> usize {
+        size::of_map::<TableId>(self.given.capacity())
     }
 }
 

@@ -15,6 +15,7 @@ use crate::error::{Error, Result};
 use crate::table::cluster::Cluster;
 use crate::table::gather::{Gather, Stretch};
 use crate::table::scan::{Parts, PushOp, StreamProps};
+use crate::table::size::{self, Tally};
 use crate::table::{Cell, Chunk, ColumnType, ColumnView, Name, Place, Segment, TableId};
 
 /// Held rows are put together when there are so many more than are needed.
@@ -118,9 +119,13 @@ impl Transform for FirstLast {
         let columns = Columns { of: self.clone(), found: false, lacking: 0 };
         Ok(match input[0].parts {
             Parts::Clustered => Box::new(InOrder { columns, open: None }),
-            Parts::Scattered => {
-                Box::new(Scattered { columns, chunks: Vec::new(), held_rows: 0, tables: HashMap::new() })
-            }
+            Parts::Scattered => Box::new(Scattered {
+                columns,
+                chunks: Vec::new(),
+                size: Tally::default(),
+                held_rows: 0,
+                tables: HashMap::new(),
+            }),
         })
     }
 
@@ -286,6 +291,7 @@ struct Scattered {
     columns: Columns,
     /// Chunks of held rows, copied out of those that came.
     chunks: Vec<Chunk>,
+    size: Tally,
     held_rows: usize,
     tables: HashMap<TableId, Held>,
 }
@@ -314,7 +320,9 @@ impl Operator for Scattered {
             }
         }
         self.held_rows += rows.len();
-        self.chunks.push(gather(&chunk, None, Vec::new(), rows)?.compact()?);
+        let kept = gather(&chunk, None, Vec::new(), rows)?.compact()?;
+        self.size.add(&kept);
+        self.chunks.push(kept);
         if self.held_rows > 2 * self.tables.len() + SPARE_ROWS || self.chunks.len() > SPARE_CHUNKS {
             self.repack()?;
         }
@@ -326,12 +334,17 @@ impl Operator for Scattered {
         out.chunks.extend(self.gather()?);
         Ok(())
     }
+
+    fn memory(&self) -> usize {
+        self.size.bytes() + size::of_map::<(TableId, Held)>(self.tables.capacity())
+    }
 }
 
 impl Scattered {
     /// The held rows, tables in order; nothing is held any more.
     fn gather(&mut self) -> Result<Vec<Chunk>> {
         let mut cluster = Cluster::default();
+        self.size = Tally::default();
         for chunk in std::mem::take(&mut self.chunks) {
             cluster.source(chunk);
         }
@@ -355,7 +368,9 @@ impl Scattered {
                 self.tables.insert(segment.table, Held { chunk: number, row, key_row: segment.key_row });
             }
             self.held_rows += chunk.len;
-            self.chunks.push(chunk.compact()?);
+            let kept = chunk.compact()?;
+            self.size.add(&kept);
+            self.chunks.push(kept);
         }
         Ok(())
     }

@@ -120,6 +120,10 @@ impl Operator for GroupOperator {
         out.chunks.extend(merger.finish(0)?);
         Ok(())
     }
+
+    fn memory(&self) -> usize {
+        self.merger.memory()
+    }
 }
 
 #[cfg(test)]

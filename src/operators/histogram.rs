@@ -12,6 +12,7 @@ use super::in_key_order::{gives, in_key_order};
 use super::{Operator, Out, Transform};
 use crate::error::{Error, Result};
 use crate::table::scan::StreamProps;
+use crate::table::size;
 use crate::table::{Cell, Chunk, ColumnType, ColumnView, Name, Place, Segment, Shape, TableId};
 
 /// `histogram(column, upperBoundColumn, countColumn, bins, normalize)`.
@@ -157,6 +158,11 @@ impl Operator for HistogramOperator {
 
     fn finish(&mut self, _port: usize, _out: &mut Out) -> Result<()> {
         Ok(())
+    }
+
+    fn memory(&self) -> usize {
+        let counts = self.histogram.bins.len() * size_of::<u64>();
+        size::of_map::<(TableId, Vec<u64>)>(self.open.capacity()) + self.open.len() * counts
     }
 }
 

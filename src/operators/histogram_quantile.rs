@@ -191,6 +191,10 @@ impl Operator for HistogramQuantileOperator {
     fn finish(&mut self, _port: usize, _out: &mut Out) -> Result<()> {
         Ok(())
     }
+
+    fn memory(&self) -> usize {
+        self.whole.memory()
+    }
 }
 
 fn cell(chunk: &Chunk, place: Place, key_row: usize, row: usize) -> Cell<'_> {

@@ -132,6 +132,10 @@ impl Operator for HoltWintersOperator {
     fn finish(&mut self, _port: usize, _out: &mut Out) -> Result<()> {
         Ok(())
     }
+
+    fn memory(&self) -> usize {
+        self.whole.memory()
+    }
 }
 
 impl HoltWinters {

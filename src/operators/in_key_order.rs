@@ -10,6 +10,7 @@ use crate::table::Chunk;
 use crate::table::cluster::Cluster;
 use crate::table::merge::{Duplicates, MappingId, Merger, Target};
 use crate::table::scan::{Parts, StreamProps, TableOrder};
+use crate::table::size::Tally;
 
 /// What is known of the output.
 pub(super) fn gives(input: &StreamProps) -> StreamProps {
@@ -41,7 +42,13 @@ pub(super) fn by_new_keys(
     input: &StreamProps,
     operator: impl Operator + 'static,
 ) -> Box<dyn Operator> {
-    Box::new(InKeyOrder { duplicates, operator, scattered: input.parts == Parts::Scattered, held: Vec::new() })
+    Box::new(InKeyOrder {
+        duplicates,
+        operator,
+        scattered: input.parts == Parts::Scattered,
+        held: Vec::new(),
+        size: Tally::default(),
+    })
 }
 
 struct InKeyOrder<O> {
@@ -49,12 +56,16 @@ struct InKeyOrder<O> {
     operator: O,
     scattered: bool,
     held: Vec<Chunk>,
+    size: Tally,
 }
 
 impl<O: Operator> InKeyOrder<O> {
     /// Takes what the operator has given.
     fn take(&mut self, given: Out, out: &mut Out) {
         out.warnings.extend(given.warnings);
+        for chunk in &given.chunks {
+            self.size.add(chunk);
+        }
         self.held.extend(given.chunks);
     }
 }
@@ -72,6 +83,7 @@ impl<O: Operator> Operator for InKeyOrder<O> {
         self.operator.finish(port, &mut given)?;
         self.take(given, out);
         let mut held = std::mem::take(&mut self.held);
+        self.size = Tally::default();
         if self.scattered {
             let mut cluster = Cluster::default();
             held.into_iter().for_each(|chunk| cluster.push(chunk));
@@ -85,5 +97,9 @@ impl<O: Operator> Operator for InKeyOrder<O> {
         }
         out.chunks.extend(merger.finish(0)?);
         Ok(())
+    }
+
+    fn memory(&self) -> usize {
+        self.operator.memory() + self.size.bytes()
     }
 }

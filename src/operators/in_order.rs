@@ -34,4 +34,8 @@ impl<O: Operator> Operator for InOrder<O> {
         }
         self.operator.finish(port, out)
     }
+
+    fn memory(&self) -> usize {
+        self.cluster.memory() + self.operator.memory()
+    }
 }

@@ -180,6 +180,10 @@ impl Operator for IndicatorOperator {
     fn finish(&mut self, _port: usize, _out: &mut Out) -> Result<()> {
         Ok(())
     }
+
+    fn memory(&self) -> usize {
+        self.whole.memory()
+    }
 }
 
 impl Indicator {

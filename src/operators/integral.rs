@@ -14,6 +14,7 @@ use super::window::Times;
 use super::{Operator, Transform};
 use crate::error::{Error, Result};
 use crate::table::scan::StreamProps;
+use crate::table::size;
 use crate::table::{Cell, Chunk, ColumnType, ColumnView, Name, Place, Segment, Shape, TableId};
 use crate::time::Duration;
 
@@ -159,6 +160,10 @@ impl ChangesRows for Running {
         let (shape, keys, len) = (Arc::clone(&plan.shape), Arc::clone(&chunk.keys), areas.len());
         let rows: Vec<ArrayRef> = vec![Arc::new(Float64Array::from(areas))];
         Ok(Some(Chunk { shape, keys, segments, rows, len }))
+    }
+
+    fn memory(&self) -> usize {
+        size::of_map::<(TableId, Area)>(self.open.capacity())
     }
 }
 

@@ -75,6 +75,10 @@ impl Operator for InterpolateOperator {
         out.chunks.extend(merger.finish(0)?);
         Ok(())
     }
+
+    fn memory(&self) -> usize {
+        self.whole.memory() + self.merger.memory()
+    }
 }
 
 impl InterpolateOperator {

@@ -15,6 +15,11 @@ use crate::table::scan::{Parts, StreamProps, TableOrder};
 pub(super) trait ChangesRows: Send {
     /// What becomes of a chunk; its tables keep their ids and keys. Parts of tables may come in any order.
     fn apply(&mut self, chunk: Chunk) -> Result<Option<Chunk>>;
+
+    /// As [`Operator::memory`].
+    fn memory(&self) -> usize {
+        0
+    }
 }
 
 /// Whether the input's tables come in the order of their keys, each of its own.
@@ -48,6 +53,10 @@ impl<C: ChangesRows> Operator for Streaming<C> {
     fn finish(&mut self, _port: usize, _out: &mut Out) -> Result<()> {
         Ok(())
     }
+
+    fn memory(&self) -> usize {
+        self.0.memory()
+    }
 }
 
 struct Sorting<C> {
@@ -69,5 +78,9 @@ impl<C: ChangesRows> Operator for Sorting<C> {
             out.chunks.extend(merger.finish(0)?);
         }
         Ok(())
+    }
+
+    fn memory(&self) -> usize {
+        self.changes.memory() + self.merger.as_ref().map_or(0, Merger::memory)
     }
 }

@@ -9,6 +9,7 @@ use super::{Operator, Out, Transform};
 use crate::error::{Error, Result};
 use crate::table::scan::StreamProps;
 use crate::table::select::keep_ranges;
+use crate::table::size;
 use crate::table::{Chunk, TableId};
 
 /// `limit(n, offset)`.
@@ -96,6 +97,10 @@ impl Operator for LimitOperator {
 
     fn finish(&mut self, _port: usize, _out: &mut Out) -> Result<()> {
         Ok(())
+    }
+
+    fn memory(&self) -> usize {
+        size::of_map::<(TableId, Seen)>(self.open.capacity())
     }
 }
 

@@ -16,9 +16,11 @@ use super::rekey::{self, Applied, Rekeyed, Rekeys};
 use super::row_program::{Columns, Property, Rate, RecordProgram, RowFunction, ValueType};
 use super::{Operator, Transform};
 use crate::error::Result;
+use crate::flux::Value;
 use crate::flux::host::Host;
 use crate::table::merge::{Duplicates, Target};
 use crate::table::scan::{StreamProps, TableOrder};
+use crate::table::size;
 use crate::table::{Chunk, ColumnType, KeyBlock, Name, Place, Segment, Shape, TableId};
 
 /// `map(fn)`. The deprecated `mergeKey` has no effect, as in the reference.
@@ -47,6 +49,7 @@ impl Transform for Map {
             programs: ByShape::default(),
             plans: Vec::new(),
             waiting: VecDeque::new(),
+            waiting_bytes: 0,
             given: HashSet::new(),
         };
         Ok(rekey::run(&input[0], TableOrder::Arrival, Duplicates::Merge, mapping))
@@ -70,6 +73,7 @@ struct Mapping {
     plans: Vec<Plan>,
     /// Evaluated chunks that wait until the types of all columns are known, those in front of them among them.
     waiting: VecDeque<Waiting>,
+    waiting_bytes: usize,
     /// Tables that have not ended and of which rows were given.
     given: HashSet<TableId>,
 }
@@ -78,6 +82,8 @@ struct Waiting {
     plan: usize,
     chunk: Chunk,
     columns: Columns,
+    /// What it takes, in bytes; nothing before it has to wait.
+    bytes: usize,
 }
 
 /// What `map` means for tables of a shape.
@@ -157,7 +163,8 @@ impl Mapping {
             if !plan.is_known() {
                 break;
             }
-            let Some(Waiting { chunk, columns, .. }) = self.waiting.pop_front() else { break };
+            let Some(Waiting { chunk, columns, bytes, .. }) = self.waiting.pop_front() else { break };
+            self.waiting_bytes -= bytes;
             given.push(apply(plan, chunk, &columns)?);
         }
         Ok(given)
@@ -186,8 +193,14 @@ impl Rekeys for Mapping {
         if !plan.is_known() {
             plan.learn(&columns)?;
         }
-        self.waiting.push_back(Waiting { plan: number, chunk, columns });
-        self.give()
+        self.waiting.push_back(Waiting { plan: number, chunk, columns, bytes: 0 });
+        let given = self.give()?;
+        if let Some(last) = self.waiting.back_mut() {
+            let values = last.chunk.len * last.columns.properties.len() * size_of::<Value>();
+            last.bytes = size::of_rows(&last.chunk) + values;
+            self.waiting_bytes += last.bytes;
+        }
+        Ok(given)
     }
 
     fn finish(&mut self) -> Result<Vec<Applied>> {
@@ -197,6 +210,10 @@ impl Rekeys for Mapping {
             }
         }
         self.give()
+    }
+
+    fn memory(&self) -> usize {
+        self.waiting_bytes + size::of_map::<TableId>(self.given.capacity())
     }
 }
 

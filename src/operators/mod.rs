@@ -123,15 +123,27 @@ pub use window_aggregate::{AggregateWindow, WindowFunction};
 
 use crate::error::Result;
 use crate::table::scan::PushOp;
+use crate::table::spill::SpillSpace;
 use crate::table::{Chunk, StreamProps};
 
 /// Where an operator puts its chunks.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Out {
     /// What it has given so far, in order.
     pub chunks: Vec<Chunk>,
     /// What it has passed over and somebody should know: for the log of the run, each once.
     pub warnings: Vec<String>,
+    /// The operator has more to give than it wants to hold: [`Operator::resume`] is to be called once these chunks are
+    /// worked off, before anything else reaches it.
+    pub more: bool,
+    /// How many bytes of memory there are, about, beside what it holds already: for operators that make many rows of few.
+    pub room: usize,
+}
+
+impl Default for Out {
+    fn default() -> Self {
+        Out { chunks: Vec::new(), warnings: Vec::new(), more: false, room: usize::MAX }
+    }
 }
 
 impl Out {
@@ -153,6 +165,22 @@ pub trait Operator: Send {
 
     /// Input `port` has ended.
     fn finish(&mut self, port: usize, out: &mut Out) -> Result<()>;
+
+    /// Gives what it said there was more of ([`Out::more`]).
+    fn resume(&mut self, _out: &mut Out) -> Result<()> {
+        Ok(())
+    }
+
+    /// About how many bytes its state takes, with what it takes to make the output of it where that is much. Asked after
+    /// every chunk: it has to be cheap. Operators whose state does not grow with their input answer nothing.
+    fn memory(&self) -> usize {
+        0
+    }
+
+    /// Memory is short: puts rows that it holds on disk. Whether it did; most operators cannot.
+    fn relieve(&mut self, _space: &SpillSpace) -> Result<bool> {
+        Ok(false)
+    }
 }
 
 /// An operator parted into what a store may do and what stays.

@@ -99,10 +99,14 @@ impl Operator for ModeOperator {
     fn finish(&mut self, _port: usize, _out: &mut Out) -> Result<()> {
         Ok(())
     }
+
+    fn memory(&self) -> usize {
+        self.whole.memory()
+    }
 }
 
 /// The rows with values that occur most often, one for each value; none if all values occur equally often.
-fn modes(key: &SortKey<'_>, mut rows: Vec<u32>, mut take: impl FnMut(usize)) {
+fn modes(key: &SortKey, mut rows: Vec<u32>, mut take: impl FnMut(usize)) {
     let compare = |left: u32, right: u32| key.compare(left as usize, right as usize);
     rows.sort_by(|left, right| compare(*left, *right));
     let runs = || equal_runs(0..rows.len(), |left, right| compare(rows[left], rows[right]).is_eq());

@@ -46,7 +46,7 @@ impl Transform for MovingAverage {
 
     fn operator(&self, _input: &[StreamProps]) -> Result<Box<dyn Operator>> {
         let (plans, rings, seen) = (ByShape::default(), OpenTables::default(), OpenTables::default());
-        Ok(Box::new(MovingAverageOperator { n: self.n, plans, rings, seen }))
+        Ok(Box::new(MovingAverageOperator { n: self.n, plans, rings, seen, ring_rows: 0 }))
     }
 
     fn gives(&self, input: &[StreamProps]) -> StreamProps {
@@ -115,6 +115,8 @@ struct MovingAverageOperator {
     rings: OpenTables<Ring>,
     /// How many rows have come.
     seen: OpenTables<usize>,
+    /// How many rows have come since no table was open: no more can be in the rings.
+    ring_rows: usize,
 }
 
 impl MovingAverageOperator {
@@ -136,6 +138,7 @@ impl Operator for MovingAverageOperator {
             ColumnView::Float(array) => self.means(array, &chunk),
             _ => return Err(Error::internal("movingAverage over a column that is no number")),
         };
+        self.ring_rows = if self.rings.len() == 0 { 0 } else { self.ring_rows + chunk.len };
         chunk.shape = shape;
         let mut kept = Vec::with_capacity(chunk.segments.len());
         for (segment, mut rows) in chunk.tables() {
@@ -152,6 +155,11 @@ impl Operator for MovingAverageOperator {
 
     fn finish(&mut self, _port: usize, _out: &mut Out) -> Result<()> {
         Ok(())
+    }
+
+    fn memory(&self) -> usize {
+        let rows = self.ring_rows.min(self.rings.len().saturating_mul(self.n));
+        self.rings.memory() + self.seen.memory() + rows * size_of::<Option<f64>>()
     }
 }
 

@@ -13,6 +13,7 @@ use hashbrown::HashMap;
 
 use crate::error::{Error, Result};
 use crate::table::gather::{Gather, Stretch};
+use crate::table::size;
 use crate::table::{Chunk, Column, ColumnType, Name, Place, Segment, Shape, TableId};
 
 /// The state of tables of which more is to come.
@@ -24,6 +25,18 @@ pub(super) struct OpenTables<S> {
 impl<S> Default for OpenTables<S> {
     fn default() -> Self {
         OpenTables { states: HashMap::new() }
+    }
+}
+
+impl<S> OpenTables<S> {
+    /// What it takes, in bytes, without what states hold beside themselves.
+    pub(super) fn memory(&self) -> usize {
+        size::of_map::<(TableId, S)>(self.states.capacity())
+    }
+
+    /// How many tables there are.
+    pub(super) fn len(&self) -> usize {
+        self.states.len()
     }
 }
 

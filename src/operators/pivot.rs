@@ -19,6 +19,7 @@ use super::{Operator, Out, Split, Transform};
 use crate::error::{Error, Result};
 use crate::table::key::{KeyIndex, KeySchemaId, equal_runs};
 use crate::table::scan::{Parts, PushOp, StreamProps, TableOrder};
+use crate::table::size::Tally;
 use crate::table::{Cell, Chunk, ColumnType, ColumnView, Name, Place, Shape, TableId};
 
 /// `pivot(rowKey, columnKey, valueColumn)`.
@@ -134,6 +135,7 @@ struct Held {
     plans: Vec<Arc<Plan>>,
     /// Of each new table the plan of the first input table: it fixes the columns that stay.
     first_plan: Vec<u32>,
+    size: Tally,
 }
 
 struct PivotOperator {
@@ -157,6 +159,10 @@ impl Operator for PivotOperator {
         let held = std::mem::take(&mut self.held);
         out.chunks.extend(Assembly::new(&held)?.run()?);
         Ok(())
+    }
+
+    fn memory(&self) -> usize {
+        self.held.memory()
     }
 }
 
@@ -227,8 +233,15 @@ impl Held {
             }
         }
         drop(in_rows);
+        self.size.add(&chunk);
         self.chunks.push((plan_number, chunk));
         Ok(())
+    }
+
+    /// What it takes, in bytes; of the list of parts there is a sorted copy in the end.
+    fn memory(&self) -> usize {
+        let parts = 2 * self.parts.capacity() * size_of::<Part>() + self.first_plan.capacity() * size_of::<u32>();
+        self.size.bytes() + self.keys.memory() + self.names.memory() + parts
     }
 
     fn plan(&self, part: &Part) -> &Plan {

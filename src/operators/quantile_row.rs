@@ -56,6 +56,10 @@ impl Operator for QuantileRowOperator {
     fn finish(&mut self, _port: usize, _out: &mut Out) -> Result<()> {
         Ok(())
     }
+
+    fn memory(&self) -> usize {
+        self.whole.memory()
+    }
 }
 
 impl QuantileRow {

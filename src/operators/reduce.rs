@@ -18,7 +18,8 @@ use crate::flux::host::Host;
 use crate::flux::value::Record;
 use crate::table::merge::Duplicates;
 use crate::table::scan::StreamProps;
-use crate::table::{Cell, Chunk, ColumnBuilder, ColumnType, KeyBlock, Name, Segment, Shape};
+use crate::table::size;
+use crate::table::{Cell, Chunk, ColumnBuilder, ColumnType, KeyBlock, Name, Segment, Shape, TableId};
 
 /// `reduce(fn, identity)`.
 #[derive(Clone, Debug)]
@@ -181,6 +182,11 @@ impl Operator for ReduceOperator {
     fn finish(&mut self, _port: usize, _out: &mut Out) -> Result<()> {
         debug_assert!(self.open.is_empty(), "every table ends with a part that is done");
         Ok(())
+    }
+
+    fn memory(&self) -> usize {
+        let record = self.reduce.types.len() * size_of::<Value>();
+        size::of_map::<(TableId, Vec<Value>)>(self.open.capacity()) + self.open.len() * record
     }
 }
 

@@ -45,6 +45,15 @@ pub(super) trait Rekeys: Send {
     fn finish(&mut self) -> Result<Vec<Applied>> {
         Ok(Vec::new())
     }
+
+    /// As [`Operator::memory`].
+    fn memory(&self) -> usize {
+        0
+    }
+
+    /// How many bytes of memory there are for what [`Rekeys::apply`] gives next: for those that give more rows than they
+    /// get.
+    fn room(&mut self, _bytes: usize) {}
 }
 
 /// What is known of the output, if its tables come in this order.
@@ -140,12 +149,14 @@ impl<R: Rekeys> Operator for RekeyOperator<R> {
             cluster.push(chunk);
             return Ok(());
         }
+        self.rekeys.room(out.room);
         let applied = self.rekeys.apply(chunk)?;
         self.take(applied, out)
     }
 
     fn finish(&mut self, _port: usize, out: &mut Out) -> Result<()> {
         if let Some(cluster) = self.waiting.take() {
+            self.rekeys.room(out.room);
             for chunk in cluster.finish()? {
                 let applied = self.rekeys.apply(chunk)?;
                 self.take(applied, out)?;
@@ -157,6 +168,11 @@ impl<R: Rekeys> Operator for RekeyOperator<R> {
             out.chunks.extend(merger.finish(self.next_id)?);
         }
         Ok(())
+    }
+
+    fn memory(&self) -> usize {
+        let merging = self.merger.as_ref().map_or(0, Merger::memory);
+        self.rekeys.memory() + merging + self.waiting.as_ref().map_or(0, Cluster::memory)
     }
 }
 

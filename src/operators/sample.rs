@@ -12,6 +12,7 @@ use super::{Operator, Out, Transform};
 use crate::error::{Error, Result};
 use crate::table::scan::StreamProps;
 use crate::table::select::keep_rows;
+use crate::table::size;
 use crate::table::{Chunk, ColumnView, Name, Segment, TableId};
 
 /// `sample(n, pos, column)`.
@@ -120,6 +121,10 @@ impl Operator for SampleOperator {
 
     fn finish(&mut self, _port: usize, _out: &mut Out) -> Result<()> {
         Ok(())
+    }
+
+    fn memory(&self) -> usize {
+        size::of_map::<(TableId, u64)>(self.open.capacity())
     }
 }
 

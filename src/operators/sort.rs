@@ -1,22 +1,30 @@
 //! `sort`: the rows of each table by some of its columns (flux-semantics 9.1).
 //!
 //! Stable. Nulls come first whichever the direction; columns that a table lacks or has in its key are passed over. Tables
-//! stay in their order; each is held until it is whole.
+//! stay in their order; each is held until it is whole, on disk if memory is short.
+
+mod merge;
+mod spill;
 
 use std::any::Any;
 use std::cmp::Ordering;
 use std::sync::Arc;
 
-use arrow::array::{Array, StringViewArray, UInt32Array};
+use arrow::array::{Array, ArrayRef, StringViewArray, UInt32Array};
 use arrow::compute::take;
 
+use self::spill::Spilled;
 use super::limit::Limit;
 use super::top_n::TopN;
 use super::{Operator, Out, Transform};
 use crate::error::Result;
 use crate::table::scan::StreamProps;
+use crate::table::spill::SpillSpace;
 use crate::table::whole::WholeTables;
-use crate::table::{Chunk, ColumnView, Name};
+use crate::table::{Chunk, ColumnView, Name, Place, Shape};
+
+/// What a row takes while its table is sorted, beside the row: its key in one column and its place, twice.
+const SORTING_BYTES: usize = size_of::<(bool, u64)>() + 2 * size_of::<u32>();
 
 /// `sort(columns, desc)`.
 #[derive(Clone, Debug)]
@@ -33,7 +41,7 @@ impl Transform for Sort {
     }
 
     fn operator(&self, _input: &[StreamProps]) -> Result<Box<dyn Operator>> {
-        Ok(Box::new(SortOperator { sort: self.clone(), whole: WholeTables::new() }))
+        Ok(Box::new(SortOperator { sort: self.clone(), whole: WholeTables::new(), spilled: None }))
     }
 
     fn gives(&self, input: &[StreamProps]) -> StreamProps {
@@ -55,33 +63,88 @@ impl Transform for Sort {
 struct SortOperator {
     sort: Sort,
     whole: WholeTables,
+    /// There as soon as rows have gone to disk.
+    spilled: Option<Spilled>,
+}
+
+impl SortOperator {
+    /// Gives what is next of tables that have rows on disk.
+    fn give(&mut self, out: &mut Out) -> Result<()> {
+        if let Some(spilled) = &mut self.spilled {
+            spilled.give(out)?;
+        }
+        Ok(())
+    }
 }
 
 impl Operator for SortOperator {
     fn push(&mut self, _port: usize, chunk: Chunk, out: &mut Out) -> Result<()> {
-        for mut chunk in self.whole.push(chunk)? {
-            if let Some(order) = self.sort.order(&chunk) {
-                let order = UInt32Array::from(order);
-                for column in &mut chunk.rows {
-                    *column = take(column, &order, None)?;
-                }
+        for chunk in self.whole.push(chunk)? {
+            let chunk = self.sort.sorted(chunk)?;
+            match &mut self.spilled {
+                None => out.chunks.extend(chunk.cut()),
+                Some(spilled) => spilled.whole(&chunk),
             }
-            out.chunks.extend(chunk.cut());
         }
-        Ok(())
+        self.give(out)
     }
 
     fn finish(&mut self, _port: usize, _out: &mut Out) -> Result<()> {
         Ok(())
     }
+
+    fn resume(&mut self, out: &mut Out) -> Result<()> {
+        self.give(out)
+    }
+
+    fn memory(&self) -> usize {
+        // A table that becomes whole is put together and put in order: twice what is held, and the keys and places of its
+        // rows.
+        let held = self.whole.memory();
+        2 * held + self.whole.rows() * SORTING_BYTES + self.spilled.as_ref().map_or(0, Spilled::memory)
+    }
+
+    fn relieve(&mut self, space: &SpillSpace) -> Result<bool> {
+        let open = self.whole.take_open()?;
+        if open.is_empty() {
+            return Ok(false);
+        }
+        let spilled = match &mut self.spilled {
+            Some(spilled) => spilled,
+            None => self.spilled.insert(Spilled::new(&self.sort, space)?),
+        };
+        for chunk in open {
+            spilled.run(&self.sort.sorted(chunk)?)?;
+        }
+        Ok(true)
+    }
 }
 
 impl Sort {
+    /// The chunk with the rows of each of its tables in their new order.
+    fn sorted(&self, mut chunk: Chunk) -> Result<Chunk> {
+        if let Some(order) = self.order(&chunk) {
+            let order = UInt32Array::from(order);
+            for column in &mut chunk.rows {
+                *column = take(column, &order, None)?;
+            }
+        }
+        Ok(chunk)
+    }
+
+    /// What rows of tables of a shape are compared by.
+    pub(super) fn keys(&self, shape: &Shape, rows: &[ArrayRef]) -> Vec<SortKey> {
+        let places = self.columns.iter().filter_map(|name| shape.column(name)).map(|column| column.place);
+        let columns = places.filter_map(|place| match place {
+            Place::Row(index) => rows.get(index as usize),
+            Place::Key(_) => None,
+        });
+        columns.map(|array| SortKey::new(ColumnView::of(array), self.descending)).collect()
+    }
+
     /// The rows of a chunk of whole tables in their new order; `None` if they are in it already.
     fn order(&self, chunk: &Chunk) -> Option<Vec<u32>> {
-        let columns = self.columns.iter().filter_map(|name| chunk.row_array(name));
-        let keys: Vec<SortKey<'_>> =
-            columns.map(|array| SortKey::new(ColumnView::of(array), self.descending)).collect();
+        let keys = self.keys(&chunk.shape, &chunk.rows);
         let mut rows: Vec<u32> = (0..chunk.len as u32).collect();
         let mut moved = false;
         for (_, range) in chunk.tables() {
@@ -103,46 +166,64 @@ impl Sort {
     }
 }
 
-pub(super) fn compare(keys: &[SortKey<'_>], left: u32, right: u32) -> Ordering {
+pub(super) fn compare(keys: &[SortKey], left: u32, right: u32) -> Ordering {
     let orders = keys.iter().map(|key| key.compare(left as usize, right as usize));
     orders.reduce(Ordering::then).unwrap_or(Ordering::Equal)
 }
 
 /// A column, ready to be compared often.
-pub(super) enum SortKey<'a> {
+pub(super) enum SortKey {
     /// Values of fixed size as numbers of the same order, behind "is not null".
     Fixed(Vec<(bool, u64)>),
     /// Strings, and whether the greatest come first.
-    Strings(&'a StringViewArray, bool),
+    Strings(StringViewArray, bool),
 }
 
 const SIGN: u64 = 1 << 63;
 
-impl<'a> SortKey<'a> {
-    pub(super) fn new(view: ColumnView<'a>, desc: bool) -> SortKey<'a> {
+impl SortKey {
+    pub(super) fn new(view: ColumnView<'_>, desc: bool) -> SortKey {
         match view {
             ColumnView::Bool(array) => fixed(array, desc, |row| u64::from(array.value(row))),
             ColumnView::Int(array) => fixed(array, desc, |row| array.value(row) as u64 ^ SIGN),
             ColumnView::UInt(array) => fixed(array, desc, |row| array.value(row)),
             ColumnView::Float(array) => fixed(array, desc, |row| float_rank(array.value(row))),
             ColumnView::Time(array) => fixed(array, desc, |row| array.value(row) as u64 ^ SIGN),
-            ColumnView::String(array) => SortKey::Strings(array, desc),
+            ColumnView::String(array) => SortKey::Strings(array.clone(), desc),
         }
     }
 
     pub(super) fn compare(&self, left: usize, right: usize) -> Ordering {
+        self.compare_with(left, self, right)
+    }
+
+    /// Compares a value with one of another array of the same column.
+    pub(super) fn compare_with(&self, left: usize, other: &SortKey, right: usize) -> Ordering {
+        match (self, other) {
+            (SortKey::Fixed(key), SortKey::Fixed(other)) => key[left].cmp(&other[right]),
+            (SortKey::Strings(array, desc), SortKey::Strings(other, _)) => {
+                match (array.is_null(left), other.is_null(right)) {
+                    (false, false) if *desc => other.value(right).as_bytes().cmp(array.value(left).as_bytes()),
+                    (false, false) => array.value(left).as_bytes().cmp(other.value(right).as_bytes()),
+                    (left, right) => right.cmp(&left),
+                }
+            }
+            // A column has one type in all parts of a table.
+            (SortKey::Fixed(_), SortKey::Strings(..)) => Ordering::Less,
+            (SortKey::Strings(..), SortKey::Fixed(_)) => Ordering::Greater,
+        }
+    }
+
+    /// What it takes beside the column, in bytes.
+    fn memory(&self) -> usize {
         match self {
-            SortKey::Fixed(key) => key[left].cmp(&key[right]),
-            SortKey::Strings(array, desc) => match (array.is_null(left), array.is_null(right)) {
-                (false, false) if *desc => array.value(right).as_bytes().cmp(array.value(left).as_bytes()),
-                (false, false) => array.value(left).as_bytes().cmp(array.value(right).as_bytes()),
-                (left, right) => right.cmp(&left),
-            },
+            SortKey::Fixed(key) => key.capacity() * size_of::<(bool, u64)>(),
+            SortKey::Strings(..) => 0,
         }
     }
 }
 
-fn fixed<'a>(array: &dyn Array, desc: bool, rank: impl Fn(usize) -> u64) -> SortKey<'a> {
+fn fixed(array: &dyn Array, desc: bool, rank: impl Fn(usize) -> u64) -> SortKey {
     let key = |row: usize| match (array.is_null(row), desc) {
         (true, _) => (false, 0),
         (false, false) => (true, rank(row)),
@@ -159,6 +240,9 @@ pub(super) fn float_rank(value: f64) -> u64 {
     let bits = (value + 0.0).to_bits();
     if bits & SIGN == 0 { bits | SIGN } else { !bits }
 }
+
+#[cfg(test)]
+mod on_disk;
 
 #[cfg(test)]
 mod tests {

@@ -200,6 +200,10 @@ impl Operator for Tracking {
     fn finish(&mut self, _port: usize, _out: &mut Out) -> Result<()> {
         Ok(())
     }
+
+    fn memory(&self) -> usize {
+        self.states.memory()
+    }
 }
 
 #[cfg(test)]

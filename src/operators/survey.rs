@@ -34,7 +34,13 @@ impl Transform for Survey {
     }
 
     fn operator(&self, _input: &[StreamProps]) -> Result<Box<dyn Operator>> {
-        Ok(Box::new(Surveying { survey: self.clone(), found: BTreeSet::new(), shapes: HashSet::new(), tables: 0 }))
+        Ok(Box::new(Surveying {
+            survey: self.clone(),
+            found: BTreeSet::new(),
+            found_bytes: 0,
+            shapes: HashSet::new(),
+            tables: 0,
+        }))
     }
 
     fn gives(&self, input: &[StreamProps]) -> StreamProps {
@@ -59,6 +65,8 @@ impl Transform for Survey {
 struct Surveying {
     survey: Survey,
     found: BTreeSet<Box<str>>,
+    /// What those take, in bytes.
+    found_bytes: usize,
     /// Shapes whose names have been taken.
     shapes: HashSet<Arc<Shape>>,
     tables: i64,
@@ -88,6 +96,7 @@ impl Surveying {
 
     fn take(&mut self, array: &StringViewArray, row: usize) {
         if array.is_valid(row) && !self.found.contains(array.value(row)) {
+            self.found_bytes += 2 * size_of::<Box<str>>() + array.value(row).len();
             self.found.insert(array.value(row).into());
         }
     }
@@ -128,6 +137,10 @@ impl Operator for Surveying {
         };
         out.chunks.extend(chunk.cut());
         Ok(())
+    }
+
+    fn memory(&self) -> usize {
+        self.found_bytes
     }
 }
 

@@ -8,6 +8,7 @@ use super::{Operator, Out, Transform};
 use crate::error::Result;
 use crate::table::gather::{Gather, Stretch};
 use crate::table::scan::StreamProps;
+use crate::table::size;
 use crate::table::{Chunk, Segment, TableId};
 
 /// `table.fill()`.
@@ -71,6 +72,10 @@ impl Operator for Filling {
 
     fn finish(&mut self, _port: usize, _out: &mut Out) -> Result<()> {
         Ok(())
+    }
+
+    fn memory(&self) -> usize {
+        size::of_map::<TableId>(self.open.capacity())
     }
 }
 

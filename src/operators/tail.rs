@@ -85,6 +85,10 @@ impl Operator for TailOperator {
         out.chunks.extend(merger.finish(0)?);
         Ok(())
     }
+
+    fn memory(&self) -> usize {
+        self.whole.memory() + self.merger.memory()
+    }
 }
 
 #[cfg(test)]

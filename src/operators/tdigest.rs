@@ -49,6 +49,12 @@ impl Digest {
         }
     }
 
+    /// What it takes, in bytes.
+    pub fn memory(&self) -> usize {
+        let values = self.centroids.capacity() * size_of::<Centroid>() + self.waiting.capacity() * size_of::<f64>();
+        size_of::<Digest>() + values
+    }
+
     /// The value below which the part `q` of all values lies; NaN if there is none.
     pub fn quantile(&mut self, q: f64) -> f64 {
         self.merge();

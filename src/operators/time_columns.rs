@@ -13,6 +13,7 @@ use super::{Operator, Transform};
 use crate::error::{Error, Result};
 use crate::table::merge::{Duplicates, Target};
 use crate::table::scan::{StreamProps, TableOrder};
+use crate::table::size;
 use crate::table::{Chunk, ColumnType, KeyBlock, Name, Place, Shape, TableId};
 use crate::time::{Duration, WindowSpec};
 
@@ -141,6 +142,10 @@ impl Rekeys for Running {
             self.drop_empty(&mut chunk);
         }
         Ok(vec![Applied { chunk, rekeyed }])
+    }
+
+    fn memory(&self) -> usize {
+        size::of_map::<TableId>(self.with_rows.capacity())
     }
 }
 

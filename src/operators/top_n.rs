@@ -7,12 +7,13 @@
 use arrow::array::BooleanBufferBuilder;
 
 use super::limit::Limit;
-use super::sort::{Sort, SortKey, compare};
+use super::sort::{Sort, compare};
 use super::{Operator, Out, Transform};
 use crate::error::Result;
+use crate::table::Chunk;
 use crate::table::scan::StreamProps;
 use crate::table::select::keep_rows;
-use crate::table::{Chunk, ColumnView};
+use crate::table::spill::SpillSpace;
 
 /// `sort(columns, desc) |> limit(n, offset)`.
 #[derive(Clone, Debug)]
@@ -67,9 +68,7 @@ impl TopNOperator {
         if !chunk.tables().any(|(_, rows)| long(&rows)) {
             return Ok(chunk);
         }
-        let columns = self.sort.columns.iter().filter_map(|name| chunk.row_array(name));
-        let keys: Vec<SortKey<'_>> =
-            columns.map(|array| SortKey::new(ColumnView::of(array), self.sort.descending)).collect();
+        let keys = self.sort.keys(&chunk.shape, &chunk.rows);
         let mut kept = BooleanBufferBuilder::new(chunk.len);
         kept.append_n(chunk.len, false);
         let mut own: Vec<u32> = Vec::new();
@@ -93,6 +92,7 @@ impl TopNOperator {
     /// Hands what the sorting gives to the limit.
     fn pass(&mut self, sorted: Out, out: &mut Out) -> Result<()> {
         out.warnings.extend(sorted.warnings);
+        out.more |= sorted.more;
         for chunk in sorted.chunks {
             self.limiter.push(0, chunk, out)?;
         }
@@ -112,6 +112,20 @@ impl Operator for TopNOperator {
         self.sorter.finish(0, &mut sorted)?;
         self.pass(sorted, out)?;
         self.limiter.finish(0, out)
+    }
+
+    fn resume(&mut self, out: &mut Out) -> Result<()> {
+        let mut sorted = Out::default();
+        self.sorter.resume(&mut sorted)?;
+        self.pass(sorted, out)
+    }
+
+    fn memory(&self) -> usize {
+        self.sorter.memory() + self.limiter.memory()
+    }
+
+    fn relieve(&mut self, space: &SpillSpace) -> Result<bool> {
+        self.sorter.relieve(space)
     }
 }
 

@@ -77,6 +77,10 @@ impl Operator for UnionOperator {
         out.chunks.extend(merger.finish(0)?);
         Ok(())
     }
+
+    fn memory(&self) -> usize {
+        self.inputs.iter().map(Cluster::memory).sum()
+    }
 }
 
 fn in_union(error: Error) -> Error {

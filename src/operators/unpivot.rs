@@ -151,6 +151,10 @@ impl Operator for Unpivoting {
         out.chunks.extend(merger.finish(0)?);
         Ok(())
     }
+
+    fn memory(&self) -> usize {
+        self.whole.memory() + self.merger.memory()
+    }
 }
 
 impl Plan {

@@ -16,6 +16,7 @@ use super::{Operator, Transform};
 use crate::error::{Error, Result};
 use crate::table::gather::{Gather, Stretch};
 use crate::table::merge::{Duplicates, Target};
+use crate::table::pool::TAKES_LESS;
 use crate::table::scan::{Parts, StreamProps, TableOrder, Windows};
 use crate::table::{Chunk, ColumnType, KeyBlock, Name, Place, Segment, Shape};
 use crate::time::Window as Range;
@@ -70,7 +71,8 @@ impl Transform for Window {
     fn operator(&self, input: &[StreamProps]) -> Result<Box<dyn Operator>> {
         let frame = Frame::new(&self.windows, bounds_of(input[0].bounds)?)?;
         let all = if self.create_empty { frame.all()? } else { Vec::new() };
-        let windowing = Windowing { window: self.clone(), frame, all, shapes: RekeyedShapes::default() };
+        let shapes = RekeyedShapes::default();
+        let windowing = Windowing { window: self.clone(), frame, all, shapes, room: usize::MAX };
         Ok(rekey::run(&input[0], TableOrder::KeySorted, Duplicates::Merge, windowing))
     }
 
@@ -145,6 +147,8 @@ struct Windowing {
     /// The windows that every table gets, with rows or without.
     all: Vec<Range>,
     shapes: RekeyedShapes,
+    /// How many bytes the rows that come out may take.
+    room: usize,
 }
 
 impl Rekeys for Windowing {
@@ -167,7 +171,7 @@ impl Rekeys for Windowing {
             } else if self.is_partition() {
                 self.side_by_side(segment, rows, times, &mut parts);
             } else {
-                self.overlapping(segment, rows, times, &mut parts);
+                self.overlapping(segment, rows, times, &mut parts)?;
             }
             if segment.done {
                 for window in &self.all {
@@ -176,6 +180,10 @@ impl Rekeys for Windowing {
             }
         }
         Ok(vec![Applied { chunk: parts.into_chunk(chunk)?, rekeyed }])
+    }
+
+    fn room(&mut self, bytes: usize) {
+        self.room = bytes;
     }
 }
 
@@ -188,7 +196,14 @@ impl Windowing {
         runs(&mut self.frame, segment.key_row, rows, times, |window, rows| parts.push(segment, window, rows));
     }
 
-    fn overlapping(&self, segment: Segment, rows: std::ops::Range<usize>, times: Times<'_>, parts: &mut Parted) {
+    /// A row may lie in thousands of windows: what that makes is looked at on the way.
+    fn overlapping(
+        &self,
+        segment: Segment,
+        rows: std::ops::Range<usize>,
+        times: Times<'_>,
+        parts: &mut Parted,
+    ) -> Result<()> {
         let mut found = Vec::new();
         let mut pairs: Vec<(Range, usize)> = Vec::new();
         for row in rows {
@@ -196,11 +211,20 @@ impl Windowing {
             found.clear();
             self.frame.containing(time_ns, &mut found);
             pairs.extend(found.iter().map(|window| (*window, row)));
+            let bytes = (parts.len + pairs.len()) * size_of::<(Range, usize)>();
+            if bytes > self.room {
+                let (room, windows) = (self.room, found.len());
+                return Err(Error::resource_exhausted(format!(
+                    "window wants more than the {room} bytes of memory that are left: a row lies in {windows} windows"
+                ))
+                .with_hint(format!("a shorter period does, or a longer every; {TAKES_LESS}")));
+            }
         }
         pairs.sort();
         for (window, row) in pairs {
             parts.push(segment, window, row..row + 1);
         }
+        Ok(())
     }
 }
 

@@ -257,6 +257,13 @@ impl Operator for Fused {
         out.chunks.extend(self.slots.give(&order, &given, &mut self.fold)?);
         Ok(())
     }
+
+    fn memory(&self) -> usize {
+        match &self.way {
+            Way::Long(chain) => chain.memory(),
+            Way::Undecided | Way::Short => self.keys.memory() + self.slots.memory() + self.fold.memory(),
+        }
+    }
 }
 
 impl Fused {

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use super::chunk::MAX_CHUNK_ROWS;
 use super::gather::{Gather, Stretch};
+use super::size::Tally;
 use super::{Chunk, KeyBlock, Segment, Shape, TableId};
 use crate::error::Result;
 
@@ -15,6 +16,7 @@ use crate::error::Result;
 pub struct Cluster {
     chunks: Vec<Chunk>,
     parts: Vec<Part>,
+    size: Tally,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -31,11 +33,17 @@ impl Cluster {
         for (segment, rows) in chunk.tables() {
             self.parts.push(Part { table: segment.table, rows: Stretch::rows(source, rows), key_row: segment.key_row });
         }
-        self.chunks.push(chunk);
+        self.source(chunk);
+    }
+
+    /// What it holds, in bytes.
+    pub fn memory(&self) -> usize {
+        self.size.bytes() + self.parts.capacity() * size_of::<Part>()
     }
 
     /// Holds a chunk without taking its tables; gives the number by which [`Cluster::part`] knows it.
     pub fn source(&mut self, chunk: Chunk) -> u32 {
+        self.size.add(&chunk);
         self.chunks.push(chunk);
         self.chunks.len() as u32 - 1
     }

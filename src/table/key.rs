@@ -10,7 +10,7 @@ use std::ops::Range;
 use arrow::array::ArrayRef;
 use hashbrown::{DefaultHashBuilder, HashTable};
 
-use super::{Cell, ColumnBuilder, ColumnType, Name};
+use super::{Cell, ColumnBuilder, ColumnType, Name, size};
 use crate::error::Result;
 
 /// The number of a key within a [`KeyIndex`]: 0, 1, 2, ... in the order of first appearance.
@@ -48,6 +48,10 @@ impl KeyColumn {
                 self.bytes.len() as u64
             }
         });
+    }
+
+    fn memory(&self) -> usize {
+        self.valid.capacity() + self.values.capacity() * size_of::<u64>() + self.bytes.capacity()
     }
 
     fn cell(&self, row: usize) -> Cell<'_> {
@@ -98,6 +102,14 @@ impl KeyIndex {
     /// Whether there is no key yet.
     pub fn is_empty(&self) -> bool {
         self.keys.is_empty()
+    }
+
+    /// What it takes, in bytes.
+    pub fn memory(&self) -> usize {
+        let columns = self.schemas.iter().flat_map(|schema| &schema.columns);
+        columns.map(KeyColumn::memory).sum::<usize>()
+            + self.keys.capacity() * size_of::<(KeySchemaId, u32)>()
+            + size::of_map::<KeyNumber>(self.table.capacity())
     }
 
     /// The schema of keys with these columns. Gives its number and, for each of its columns in label order, the place of

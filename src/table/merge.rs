@@ -11,6 +11,7 @@ use super::gather::{Gather, Stretch};
 use super::key::{KeyIndex, KeyNumber, KeySchemaId, equal_runs};
 use super::layout::{LayoutId, Layouts};
 use super::scan::TableOrder;
+use super::size::Tally;
 use super::{Chunk, ColumnType, ColumnView, KeyBlock, Name, Place, Segment, Shape, TableId};
 use crate::error::{Error, Result};
 
@@ -94,6 +95,7 @@ pub struct Merger {
     /// Per key number.
     tables: Vec<Merged>,
     chunks: Vec<(MappingId, Chunk)>,
+    size: Tally,
     parts: Vec<Part>,
     /// The input table that came last, and how many there have been.
     input: Option<TableId>,
@@ -112,6 +114,7 @@ impl Merger {
             mappings: Vec::new(),
             tables: Vec::new(),
             chunks: Vec::new(),
+            size: Tally::default(),
             parts: Vec::new(),
             input: None,
             inputs: 0,
@@ -157,8 +160,17 @@ impl Merger {
                 self.parts.push(Part { table, rows: Stretch::rows(source, run), key_row: segment.key_row });
             }
         }
+        self.size.add(&chunk);
         self.chunks.push((mapping, chunk));
         Ok(())
+    }
+
+    /// What it holds, in bytes.
+    pub fn memory(&self) -> usize {
+        self.size.bytes()
+            + self.keys.memory()
+            + self.tables.capacity() * size_of::<Merged>()
+            + self.parts.capacity() * size_of::<Part>()
     }
 
     /// Gives what has been pushed since, as parts of tables that stay open.
@@ -181,6 +193,7 @@ impl Merger {
         }
         let chunks = out.finish()?;
         self.chunks.clear();
+        self.size = Tally::default();
         Ok(chunks)
     }
 

@@ -13,9 +13,12 @@ pub mod json_lines;
 pub mod key;
 pub mod layout;
 pub mod merge;
+pub mod pool;
 pub mod scan;
 pub mod select;
 pub mod shape;
+pub mod size;
+pub mod spill;
 #[cfg(test)]
 pub mod testing;
 pub mod text;

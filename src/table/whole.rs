@@ -7,6 +7,7 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
 use super::gather::{Gather, Stretch};
+use super::size::{self, Tally};
 use super::{Chunk, KeyBlock, Segment, TableId};
 use crate::error::Result;
 
@@ -16,9 +17,26 @@ pub struct WholeTables {
     /// Of each table no more than this many of its last rows are held, if it is set.
     keep_last: Option<usize>,
     open: HashMap<TableId, Open>,
-    /// The chunks that open tables have rows in, and how many stretches of them.
-    chunks: HashMap<u32, (Chunk, usize)>,
+    /// The chunks that open tables have rows in.
+    held: HeldChunks,
     next_chunk: u32,
+}
+
+#[derive(Debug, Default)]
+struct HeldChunks {
+    chunks: HashMap<u32, HeldChunk>,
+    /// What they take together, and how many rows they have.
+    size: Tally,
+    rows: usize,
+}
+
+#[derive(Debug)]
+struct HeldChunk {
+    chunk: Chunk,
+    /// How many stretches of open tables lie in it.
+    uses: usize,
+    /// What it takes.
+    bytes: usize,
 }
 
 #[derive(Debug)]
@@ -73,7 +91,7 @@ impl WholeTables {
                 if first.source == number {
                     uses -= 1;
                 } else {
-                    release(&mut self.chunks, first.source);
+                    self.held.release(first.source);
                 }
                 open.rows.pop_front();
             }
@@ -81,8 +99,28 @@ impl WholeTables {
                 whole.extend(self.open.remove(&segment.table).map(|open| (segment.table, open)));
             }
         }
-        self.chunks.insert(number, (chunk, uses));
+        self.held.insert(number, chunk, uses);
         self.take(whole)
+    }
+
+    /// Gives what has come of the tables that are not whole yet, in the order of their ids, and holds nothing any more. What
+    /// then comes of them is held as if it were the first part.
+    pub fn take_open(&mut self) -> Result<Vec<Chunk>> {
+        let mut open: Vec<(TableId, Open)> = self.open.drain().collect();
+        open.sort_by_key(|(table, _)| *table);
+        self.take(open)
+    }
+
+    /// How many rows it holds, at most: those that were let go of count until their chunk goes.
+    pub fn rows(&self) -> usize {
+        self.held.rows
+    }
+
+    /// What it holds, in bytes.
+    pub fn memory(&self) -> usize {
+        self.held.size.bytes()
+            + self.open.len() * size_of::<Stretch>()
+            + size::of_map::<(TableId, Open)>(self.open.capacity())
     }
 
     /// Makes chunks of whole tables and lets go of what they held.
@@ -90,9 +128,9 @@ impl WholeTables {
         let mut made = Vec::new();
         let mut rest = &whole[..];
         while let Some((_, first)) = rest.first() {
-            let shape = Arc::clone(&self.chunks[&first.key.source].0.shape);
+            let shape = Arc::clone(&self.held.get(first.key.source).shape);
             let same = |(_, open): &&(TableId, Open)| {
-                let other = &self.chunks[&open.key.source].0.shape;
+                let other = &self.held.get(open.key.source).shape;
                 Arc::ptr_eq(other, &shape) || *other == shape
             };
             let count = rest.iter().take_while(same).count();
@@ -108,31 +146,56 @@ impl WholeTables {
             let from_rows = Gather::new(batch.iter().flat_map(|(_, open)| open.rows.iter().copied()));
             let mut columns = Vec::new();
             for (index, column) in shape.key_columns().enumerate() {
-                let array = |source: u32| self.chunks[&source].0.keys.columns.get(index);
+                let array = |source: u32| self.held.get(source).keys.columns.get(index);
                 columns.push(from_keys.column(column.column_type, array)?);
             }
             let mut rows = Vec::new();
             for (index, column) in shape.row_columns().enumerate() {
-                let array = |source: u32| self.chunks[&source].0.rows.get(index);
+                let array = |source: u32| self.held.get(source).rows.get(index);
                 rows.push(from_rows.column(column.column_type, array)?);
             }
             made.push(Chunk { shape, keys: Arc::new(KeyBlock { columns }), segments, rows, len });
         }
         for (_, open) in &whole {
             for stretch in open.rows.iter().chain([&open.key]) {
-                release(&mut self.chunks, stretch.source);
+                self.held.release(stretch.source);
             }
         }
-        self.chunks.retain(|_, (_, uses)| *uses > 0);
+        self.held.drop_unused();
         Ok(made)
     }
 }
 
-fn release(chunks: &mut HashMap<u32, (Chunk, usize)>, source: u32) {
-    if let Some((_, uses)) = chunks.get_mut(&source) {
-        *uses -= 1;
-        if *uses == 0 {
-            chunks.remove(&source);
+impl HeldChunks {
+    fn insert(&mut self, number: u32, chunk: Chunk, uses: usize) {
+        let bytes = self.size.add(&chunk);
+        self.rows += chunk.len;
+        self.chunks.insert(number, HeldChunk { chunk, uses, bytes });
+    }
+
+    fn get(&self, number: u32) -> &Chunk {
+        &self.chunks[&number].chunk
+    }
+
+    /// A stretch of a chunk is not needed any more.
+    fn release(&mut self, number: u32) {
+        let Some(held) = self.chunks.get_mut(&number) else { return };
+        held.uses -= 1;
+        if held.uses == 0 {
+            self.size.sub(held.bytes);
+            self.rows -= held.chunk.len;
+            self.chunks.remove(&number);
         }
+    }
+
+    /// Lets go of chunks that no open table has ever had rows in.
+    fn drop_unused(&mut self) {
+        self.chunks.retain(|_, held| {
+            if held.uses == 0 {
+                self.size.sub(held.bytes);
+                self.rows -= held.chunk.len;
+            }
+            held.uses > 0
+        });
     }
 }

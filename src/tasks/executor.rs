@@ -281,12 +281,11 @@ impl Executor {
                 ));
             }
         };
-        let (told, report) = match report {
-            Ok(report) => (report.clone(), Ok(report)),
-            Err(RunError::Failed { error, report }) => ((*report).clone(), Err(RunError::Failed { error, report })),
-            Err(refused) => (RunReport::default(), Err(refused)),
-        };
-        self.note_report(run, &told);
+        match &report {
+            Ok(report) => self.note_report(run, report),
+            Err(RunError::Failed { report, .. }) => self.note_report(run, report),
+            Err(RunError::Refused(_)) => self.note_report(run, &RunReport::default()),
+        }
         report.map_err(|error| {
             let retry = error.kind().may_retry() || error.kind() == ErrorKind::Internal;
             Failure::of(error, retry)

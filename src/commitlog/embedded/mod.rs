@@ -194,7 +194,8 @@ impl EmbeddedLog {
         if bytes > MAX_APPEND_BYTES {
             return Err(Error::invalid(format!(
                 "an append of {bytes} bytes is over the limit of {MAX_APPEND_BYTES} bytes"
-            )));
+            ))
+            .with_hint("a script writes less at once with a shorter range, fewer fields or an aggregate before to()"));
         }
         Ok((places, bytes))
     }

@@ -3,6 +3,7 @@
 
 use super::*;
 use crate::error::ErrorKind;
+use crate::table::pool::Pool;
 use crate::table::scan::TableOrder;
 use crate::table::testing::{show, tables};
 
@@ -19,7 +20,7 @@ fn props(parts: Parts) -> StreamProps {
 
 fn gate(parts: [Parts; 2], max_waiting_bytes: usize) -> Gate {
     let results = [(Name::from("first"), props(parts[0])), (Name::from("second"), props(parts[1]))];
-    Gate::new(&results, max_waiting_bytes)
+    Gate::new(&results, max_waiting_bytes, Pool::new(usize::MAX).reservation())
 }
 
 fn chunk(value: i64) -> Chunk {

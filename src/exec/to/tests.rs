@@ -4,6 +4,7 @@
 use super::*;
 use crate::error::ErrorKind;
 use crate::point::line_protocol;
+use crate::table::pool::Pool;
 use crate::table::testing::{normal, show, tables};
 
 fn spec() -> ToSpec {
@@ -18,9 +19,17 @@ fn spec() -> ToSpec {
     }
 }
 
+fn memory(process: &Arc<Pool>) -> Memory {
+    Memory::of_run(process, usize::MAX, &Pool::new(0), std::path::Path::new("nowhere"))
+}
+
+fn staging(max_points: usize) -> Staging {
+    Staging::new(max_points, memory(&Pool::new(usize::MAX)))
+}
+
 /// Points as line protocol, the rows that were passed on, and warnings.
 fn run(spec: ToSpec, input: &str) -> Result<(String, String, Vec<String>)> {
-    let mut staging = Staging::new(1_000);
+    let mut staging = staging(1_000);
     let mut operator = staging.operator(&Arc::new(spec), true).unwrap();
     let mut out = Out::default();
     for chunk in tables(input) {
@@ -28,7 +37,7 @@ fn run(spec: ToSpec, input: &str) -> Result<(String, String, Vec<String>)> {
     }
     operator.finish(0, &mut out)?;
     let warnings = staging.warnings();
-    Ok((lines(&staging.take_writes()), show(&out.chunks), warnings))
+    Ok((lines(&staging.take_writes().0), show(&out.chunks), warnings))
 }
 
 fn lines(writes: &[BucketWrite]) -> String {
@@ -203,7 +212,7 @@ fn a_null_time_in_the_key_leaves_an_empty_table() {
 
 #[test]
 fn more_points_than_the_limit_are_refused() {
-    let mut staging = Staging::new(1);
+    let mut staging = staging(1);
     let spec = Arc::new(spec());
     let mut out = Out::default();
     let row = "
@@ -217,7 +226,7 @@ fn more_points_than_the_limit_are_refused() {
 
 #[test]
 fn points_come_in_the_order_of_tables_and_of_the_calls_not_of_arrival() {
-    let mut staging = Staging::new(10);
+    let mut staging = staging(10);
     let spec = Arc::new(spec());
     let (mut first, mut second) = (staging.operator(&spec, true).unwrap(), staging.operator(&spec, true).unwrap());
     let mut out = Out::default();
@@ -232,12 +241,12 @@ fn points_come_in_the_order_of_tables_and_of_the_calls_not_of_arrival() {
     second.push(0, chunks[0].clone(), &mut out).unwrap();
     first.push(0, chunks.remove(1), &mut out).unwrap();
     first.push(0, chunks.remove(0), &mut out).unwrap();
-    assert_eq!(lines(&staging.take_writes()), "# out\nm f=1i 1000000000\nm f=2i 1000000000\nm f=1i 1000000000\n");
+    assert_eq!(lines(&staging.take_writes().0), "# out\nm f=1i 1000000000\nm f=2i 1000000000\nm f=1i 1000000000\n");
 }
 
 #[test]
 fn without_staging_rows_pass_and_no_point_is_made() {
-    let mut staging = Staging::new(10);
+    let mut staging = staging(10);
     let mut operator = staging.operator(&Arc::new(spec()), false).unwrap();
     let mut out = Out::default();
     let input = "
@@ -245,7 +254,7 @@ fn without_staging_rows_pass_and_no_point_is_made() {
         T1 m f 1";
     operator.push(0, tables(input).remove(0), &mut out).unwrap();
     assert_eq!(show(&out.chunks), normal(input));
-    assert!(staging.take_writes().is_empty());
+    assert!(staging.take_writes().0.is_empty());
 }
 
 /// flux-semantics 5.4: the key's columns are tags, all others fields.

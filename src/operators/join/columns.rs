@@ -86,9 +86,13 @@ impl Operator for Joining {
         self.open = self.open.saturating_sub(1);
         if self.open == 0 {
             let [left, right] = std::mem::take(&mut self.sides);
-            out.chunks.extend(self.join.run(&left.batches()?, &right.batches()?)?);
+            out.chunks.extend(self.join.run(&left.batches()?, &right.batches()?, out.room)?);
         }
         Ok(())
+    }
+
+    fn memory(&self) -> usize {
+        self.sides.iter().map(Side::memory).sum()
     }
 }
 
@@ -110,7 +114,7 @@ struct Pairing<'a> {
 }
 
 impl JoinColumns {
-    fn run(&self, left: &[Batch], right: &[Batch]) -> Result<Vec<Chunk>> {
+    fn run(&self, left: &[Batch], right: &[Batch], room: usize) -> Result<Vec<Chunk>> {
         let mut merger = Merger::new(TableOrder::KeySorted, Duplicates::Merge);
         let mut ordered: HashMap<(usize, usize, Vec<Place>), Arc<Ordered>> = HashMap::new();
         let mut order = |side: usize, number: usize, batch: &Batch, columns: &[&Column]| -> Result<Arc<Ordered>> {
@@ -146,7 +150,7 @@ impl JoinColumns {
                         next += TableId::from(pairs.end()?);
                         if pairs.len >= MAX_CHUNK_ROWS || pairs.segments.len() >= MAX_CHUNK_ROWS {
                             bytes += pairs.len * width;
-                            check_bytes("gives", bytes)?;
+                            check_bytes("gives", bytes, room)?;
                             merger.push(
                                 mapping,
                                 pairing.chunk(&shape, std::mem::take(&mut pairs), left_batch, right_batch)?,

@@ -11,7 +11,8 @@ use arrow::compute::concat;
 use crate::error::{Error, Result};
 use crate::table::cluster::Cluster;
 use crate::table::gather::{Gather, Stretch, nulls};
-use crate::table::{Chunk, Column, Place, Segment, Shape, TableId};
+use crate::table::pool::TAKES_LESS;
+use crate::table::{Chunk, Column, Place, Shape, TableId, size};
 
 /// The bytes of rows that the inputs of a join may take, and those that it may give.
 pub(super) const MAX_BYTES: usize = 2 << 30;
@@ -29,11 +30,15 @@ impl Side {
     /// # Errors
     /// ResourceExhausted if more is held than may be.
     pub(super) fn push(&mut self, chunk: Chunk) -> Result<()> {
-        let rows: usize = chunk.rows.iter().map(|array| array.to_data().get_slice_memory_size().unwrap_or(0)).sum();
-        self.bytes += rows + chunk.segments.len() * size_of::<Segment>();
-        check_bytes("holds", self.bytes)?;
+        self.bytes += size::of_rows(&chunk);
+        check_bytes("holds", self.bytes, usize::MAX)?;
         self.cluster.push(chunk);
         Ok(())
+    }
+
+    /// What it holds, in bytes.
+    pub(super) fn memory(&self) -> usize {
+        self.cluster.memory()
     }
 
     /// All tables, those of a shape together and in order.
@@ -49,12 +54,17 @@ impl Side {
     }
 }
 
-/// Refuses a join that takes too much memory.
-pub(super) fn check_bytes(does: &str, bytes: usize) -> Result<()> {
-    if bytes <= MAX_BYTES {
+/// Refuses a join that takes too much memory: more than any may, or than the run has left.
+pub(super) fn check_bytes(does: &str, bytes: usize, room: usize) -> Result<()> {
+    if bytes <= MAX_BYTES.min(room) {
         return Ok(());
     }
-    Err(Error::resource_exhausted(format!("join {does} rows of {bytes} bytes, more than the limit of {MAX_BYTES}"))
+    let rows = format!("join {does} rows of {bytes} bytes");
+    if bytes > room {
+        return Err(Error::resource_exhausted(format!("{rows}, more than the {room} bytes of memory that are left"))
+            .with_hint(format!("{TAKES_LESS}, or raise memory_per_run or memory in [query] of the configuration")));
+    }
+    Err(Error::resource_exhausted(format!("{rows}, more than the limit of {MAX_BYTES}"))
         .with_hint("join shorter ranges, or aggregate both sides first"))
 }
 

@@ -131,8 +131,12 @@ impl Operator for Joining {
         let [left, right] = std::mem::take(&mut self.sides);
         let sides = [left.batches()?, right.batches()?];
         self.join.check_reads(&sides)?;
-        out.chunks.extend(self.join.run(&sides, &mut self.host)?);
+        out.chunks.extend(self.join.run(&sides, &mut self.host, out.room)?);
         Ok(())
+    }
+
+    fn memory(&self) -> usize {
+        self.sides.iter().map(Side::memory).sum()
     }
 }
 
@@ -187,7 +191,7 @@ impl JoinTables {
         Ok(())
     }
 
-    fn run(&self, sides: &[Vec<Batch>; 2], host: &mut Box<dyn Host + Send>) -> Result<Vec<Chunk>> {
+    fn run(&self, sides: &[Vec<Batch>; 2], host: &mut Box<dyn Host + Send>, room: usize) -> Result<Vec<Chunk>> {
         let ordered = [self.order(&sides[0], 0)?, self.order(&sides[1], 1)?];
         // What a side has where it has no table: all columns that it has anywhere.
         let absent = [absent_shape(&sides[0]), absent_shape(&sides[1])];
@@ -217,7 +221,7 @@ impl JoinTables {
                 next += TableId::from(own.pairs.end()?);
                 if own.pairs.len >= MAX_CHUNK_ROWS || own.pairs.segments.len() >= MAX_CHUNK_ROWS {
                     bytes += own.pairs.len * 8 * own.program.width();
-                    check_bytes("gives", bytes)?;
+                    check_bytes("gives", bytes, room)?;
                     own.flush(self, sides, batches, host)?;
                 }
             }

@@ -14,6 +14,8 @@ use crate::time::rfc3339;
 pub(super) struct Names {
     known: IndexSet<Name>,
     text: String,
+    /// The length of all names.
+    bytes: usize,
 }
 
 impl Names {
@@ -29,8 +31,14 @@ impl Names {
         if let Some(number) = self.known.get_index_of(self.text.as_str()) {
             return number as u32;
         }
+        self.bytes += self.text.len();
         self.known.insert(Name::from(self.text.as_str()));
         self.known.len() as u32 - 1
+    }
+
+    /// What they take, in bytes: an entry, its hash, its place, two counters before the text.
+    pub(super) fn memory(&self) -> usize {
+        self.bytes + self.known.capacity() * (size_of::<Name>() + 4 * size_of::<usize>())
     }
 
     /// The name of a number.

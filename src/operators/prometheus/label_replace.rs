@@ -115,6 +115,10 @@ impl Operator for LabelReplaceOperator {
         out.chunks.extend(merger.finish(0)?);
         Ok(())
     }
+
+    fn memory(&self) -> usize {
+        self.merger.memory()
+    }
 }
 
 impl LabelReplace {

@@ -100,6 +100,10 @@ impl<F: OneFloat> Operator for PerTableOperator<F> {
         out.chunks.extend(merger.finish(0)?);
         Ok(())
     }
+
+    fn memory(&self) -> usize {
+        self.whole.memory() + self.merger.memory()
+    }
 }
 
 /// A row column of floats.

@@ -9,6 +9,7 @@ use crate::error::Result;
 use crate::operators::first_last::{self, Look};
 use crate::operators::{Accumulator, Aggregate, Out, Pick};
 use crate::table::gather::{Gather, Stretch};
+use crate::table::size::Tally;
 use crate::table::{Cell, Chunk, ColumnBuilder, ColumnType, ColumnView, Name, Segment};
 
 /// No chunk: the row of a window without one is null.
@@ -17,13 +18,19 @@ const NOWHERE: u32 = u32::MAX;
 /// The state of all windows.
 pub(super) enum Fold {
     /// Accumulators, by slot.
-    Aggregate { aggregate: Aggregate, states: Vec<Option<Accumulator>> },
+    Aggregate {
+        aggregate: Aggregate,
+        states: Vec<Option<Accumulator>>,
+        /// What those hold beside themselves, in bytes.
+        bytes: usize,
+    },
     /// Rows, by slot.
     Pick {
         columns: first_last::Columns,
         rows: Vec<Option<At>>,
         /// Rows that were picked, and some that others have taken the place of.
         held: Vec<Chunk>,
+        size: Tally,
     },
 }
 
@@ -40,12 +47,13 @@ impl Fold {
     pub(super) fn new(function: &WindowFunction) -> Fold {
         match function {
             WindowFunction::Aggregate(aggregate) => {
-                Fold::Aggregate { aggregate: aggregate.clone(), states: Vec::new() }
+                Fold::Aggregate { aggregate: aggregate.clone(), states: Vec::new(), bytes: 0 }
             }
             WindowFunction::Pick(pick) => Fold::Pick {
                 columns: first_last::Columns { of: pick.clone(), found: false, lacking: 0 },
                 rows: Vec::new(),
                 held: Vec::new(),
+                size: Tally::default(),
             },
         }
     }
@@ -56,15 +64,15 @@ impl Fold {
     /// FailedPrecondition for a column of a type by which no row can be picked.
     pub(super) fn begin<'a>(&'a mut self, chunk: &'a Chunk) -> Result<Folding<'a>> {
         Ok(match self {
-            Fold::Aggregate { aggregate, states } => {
+            Fold::Aggregate { aggregate, states, bytes } => {
                 let column_type = chunk.shape.column(&aggregate.column).map(|column| column.column_type);
                 let view = chunk.row_array(&aggregate.column).map(|array| ColumnView::of(array));
-                Folding::Aggregate { aggregate, column: column_type.zip(view), states }
+                Folding::Aggregate { aggregate, column: column_type.zip(view), states, bytes }
             }
-            Fold::Pick { columns, rows, held } => {
+            Fold::Pick { columns, rows, held, size } => {
                 let pick = columns.of.pick;
                 let look = columns.look_at(chunk)?;
-                Folding::Pick { columns, pick, look, chunk, rows, held, touched: Vec::new() }
+                Folding::Pick { columns, pick, look, chunk, rows, held, size, touched: Vec::new() }
             }
         })
     }
@@ -74,6 +82,14 @@ impl Fold {
         match self {
             Fold::Aggregate { .. } => true,
             Fold::Pick { rows, .. } => rows.get(slot).is_some_and(Option::is_some),
+        }
+    }
+
+    /// What it takes, in bytes.
+    pub(super) fn memory(&self) -> usize {
+        match self {
+            Fold::Aggregate { states, bytes, .. } => states.capacity() * size_of::<Option<Accumulator>>() + bytes,
+            Fold::Pick { rows, size, .. } => rows.capacity() * size_of::<Option<At>>() + size.bytes(),
         }
     }
 
@@ -88,7 +104,9 @@ impl Fold {
     /// The columns of rows that are to be given.
     pub(super) fn columns<'a>(&'a mut self, slots: impl Iterator<Item = Option<Slot>> + 'a) -> Values<'a> {
         match self {
-            Fold::Aggregate { aggregate, states } => Values::Aggregate { aggregate, states, slots: slots.collect() },
+            Fold::Aggregate { aggregate, states, .. } => {
+                Values::Aggregate { aggregate, states, slots: slots.collect() }
+            }
             Fold::Pick { rows, held, .. } => {
                 let row = |slot: Option<Slot>| match slot.and_then(|slot| rows.get(slot).copied().flatten()) {
                     Some(at) => Stretch::rows(at.chunk, at.row as usize..at.row as usize + 1),
@@ -106,6 +124,7 @@ pub(super) enum Folding<'a> {
         aggregate: &'a Aggregate,
         column: Option<(ColumnType, ColumnView<'a>)>,
         states: &'a mut Vec<Option<Accumulator>>,
+        bytes: &'a mut usize,
     },
     Pick {
         columns: &'a mut first_last::Columns,
@@ -114,6 +133,7 @@ pub(super) enum Folding<'a> {
         chunk: &'a Chunk,
         rows: &'a mut Vec<Option<At>>,
         held: &'a mut Vec<Chunk>,
+        size: &'a mut Tally,
         /// Slots that got a row of this chunk, in the order of the rows.
         touched: Vec<(Slot, u32)>,
     },
@@ -137,13 +157,15 @@ impl Folding<'_> {
     /// Rows of a window.
     pub(super) fn add(&mut self, slot: Slot, segment: &Segment, range: std::ops::Range<usize>) {
         match self {
-            Folding::Aggregate { aggregate, column, states } => {
+            Folding::Aggregate { aggregate, column, states, bytes } => {
                 if states.len() <= slot {
                     states.resize_with(slot + 1, || None);
                 }
                 if let Some((column_type, view)) = column {
                     let state = states[slot].get_or_insert_with(|| aggregate.kind.accumulator(*column_type));
+                    let before = state.memory();
                     state.add(*view, range);
+                    **bytes = **bytes + state.memory() - before;
                 }
             }
             Folding::Pick { pick, look, rows, touched, .. } => {
@@ -163,7 +185,7 @@ impl Folding<'_> {
 
     /// Copies what is wanted of the chunk.
     pub(super) fn end(self) -> Result<()> {
-        let Folding::Pick { chunk, rows, held, touched, .. } = self else { return Ok(()) };
+        let Folding::Pick { chunk, rows, held, size, touched, .. } = self else { return Ok(()) };
         if touched.is_empty() {
             return Ok(());
         }
@@ -178,7 +200,9 @@ impl Folding<'_> {
             columns.push(gather.column(column.column_type, |_| Some(array))?);
         }
         let (shape, keys) = (chunk.shape.clone(), chunk.keys.clone());
-        held.push(Chunk { shape, keys, segments: Vec::new(), rows: columns, len: gather.len() }.compact()?);
+        let kept = Chunk { shape, keys, segments: Vec::new(), rows: columns, len: gather.len() }.compact()?;
+        size.add(&kept);
+        held.push(kept);
         Ok(())
     }
 }

@@ -28,6 +28,8 @@ pub(super) struct Slots {
     windows: Vec<Window>,
     /// By key number.
     tables: Vec<Table>,
+    /// How many slots do not lie side by side.
+    scattered: usize,
 }
 
 #[derive(Default)]
@@ -70,7 +72,11 @@ impl Slots {
     pub(super) fn slot(&mut self, table: KeyNumber, window: Window) -> Slot {
         let (own, windows) = (&mut self.tables[table as usize], &mut self.windows);
         if let Some(scattered) = &mut own.scattered {
-            return *scattered.entry(window).or_insert_with(|| push(windows, window));
+            let slots = &mut self.scattered;
+            return *scattered.entry(window).or_insert_with(|| {
+                *slots += 1;
+                push(windows, window)
+            });
         }
         if own.len == 0 {
             (own.first, own.len) = (push(windows, window), 1);
@@ -86,8 +92,16 @@ impl Slots {
         }
         let mut scattered: BTreeMap<Window, Slot> = (own.first..=last).map(|slot| (windows[slot], slot)).collect();
         let slot = *scattered.entry(window).or_insert_with(|| push(windows, window));
+        self.scattered += scattered.len();
         own.scattered = Some(scattered);
         slot
+    }
+
+    /// What they take, in bytes.
+    pub(super) fn memory(&self) -> usize {
+        // A node of the map is two thirds full on the average, and has a pointer to it.
+        let scattered = self.scattered * 2 * size_of::<(Window, Slot)>();
+        self.windows.capacity() * size_of::<Window>() + self.tables.capacity() * size_of::<Table>() + scattered
     }
 
     /// The rows of all tables, in this order.
