@@ -14,6 +14,9 @@ mod to;
 pub use run::{Context, Outcome, run};
 pub use sink::ResultSink;
 
+use std::num::NonZeroUsize;
+use std::sync::OnceLock;
+
 use crate::point::Point;
 use crate::table::Name;
 
@@ -32,6 +35,12 @@ impl Default for Limits {
     fn default() -> Self {
         Limits { rows_read: u64::MAX, waiting_bytes: 256 << 20, staged_points: 10_000_000 }
     }
+}
+
+/// On how many cores the process may run; looked up once.
+pub fn available_cores() -> usize {
+    static CORES: OnceLock<usize> = OnceLock::new();
+    *CORES.get_or_init(|| std::thread::available_parallelism().map_or(1, NonZeroUsize::get))
 }
 
 /// The points that `to()` has staged for one bucket, in the order in which they came. Nothing is written yet.

@@ -22,6 +22,9 @@ use crate::table::{Chunk, Name, StreamProps};
 pub struct Context {
     /// Bounds.
     pub limits: Limits,
+    /// On how many threads the rows of a large scan are worked on; 1 and 0: on the driver's alone. It never changes an
+    /// answer.
+    pub cores: usize,
     /// Ends the run early, with [`ErrorKind::Canceled`].
     pub cancel: CancellationToken,
     /// The runtime that the sources' I/O runs on.
