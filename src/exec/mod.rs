@@ -3,10 +3,12 @@
 //! Called by `engine`. Nothing here decides what an operator means or what a scan takes over, and nothing here writes to
 //! a bucket: the points of `to()` are staged and handed back.
 
+mod copies;
 mod field_fn;
 pub mod figures;
 pub mod gate;
 mod network;
+mod parallel;
 pub mod run;
 pub mod sink;
 mod to;

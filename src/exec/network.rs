@@ -82,6 +82,29 @@ impl Network {
         self.work(&mut waiting)
     }
 
+    /// Copies of a step and of those before it have given a chunk: it goes to whoever takes the rows of the step.
+    pub fn pass_on(&mut self, step: usize, chunk: Chunk) -> Result<()> {
+        let mut waiting = Vec::new();
+        self.pass(step, Out { chunks: vec![chunk], warnings: Vec::new() }, &mut waiting);
+        self.work(&mut waiting)
+    }
+
+    /// Takes over what a copy of an operator has kept.
+    pub fn absorb(&mut self, number: usize, copy: Box<dyn Operator>) -> Result<()> {
+        let step = &mut self.steps[number];
+        match &mut step.work {
+            Work::Operator(operator) => operator.absorb(copy).map_err(|error| error.at(step.span)),
+            Work::Pass | Work::Result(_) => Err(Error::internal("a copy of a step that is no operator")),
+        }
+    }
+
+    /// Keeps a warning, unless it has been given before.
+    pub fn warn(&mut self, warning: String) {
+        if !self.warnings.contains(&warning) {
+            self.warnings.push(warning);
+        }
+    }
+
     /// A source has ended.
     pub fn finish(&mut self, source: usize) -> Result<()> {
         let mut waiting = Vec::new();
@@ -154,11 +177,7 @@ impl Network {
 
     /// Puts what a step has given before its consumers, so that the stack hands it out in order.
     fn pass(&mut self, number: usize, out: Out, waiting: &mut Vec<Waiting>) {
-        for warning in out.warnings {
-            if !self.warnings.contains(&warning) {
-                self.warnings.push(warning);
-            }
-        }
+        out.warnings.into_iter().for_each(|warning| self.warn(warning));
         for chunk in out.chunks.into_iter().rev() {
             for (consumer, port) in self.steps[number].consumers.iter().rev() {
                 waiting.push(Waiting::Chunk(*consumer, *port, chunk.clone()));

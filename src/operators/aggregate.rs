@@ -34,6 +34,10 @@ impl Transform for Aggregate {
         Ok(Box::new(AggregateOperator { aggregate, plans, open }))
     }
 
+    fn works_by_table(&self, _input: &StreamProps) -> bool {
+        true
+    }
+
     fn gives(&self, input: &[StreamProps]) -> StreamProps {
         // One row is in any order.
         StreamProps { rows_by_time: true, ..input[0] }
