@@ -18,7 +18,7 @@ use tokio_util::sync::CancellationToken;
 use super::copies::{Copies, Prefix, Told};
 use super::gate;
 use crate::error::{Error, ErrorKind, Result};
-use crate::table::scan::{ChunkSource, ScanPart};
+use crate::table::scan::{ChunkSource, ScanParts};
 
 /// Most bytes of chunks that wait; a part whose turn has come may always have one more.
 const WAITING_BYTES: usize = 64 << 20;
@@ -47,7 +47,7 @@ pub struct Gathering {
 }
 
 struct Shared {
-    parts: Vec<Box<dyn ScanPart>>,
+    parts: ScanParts,
     prefix: Prefix,
     workers: Workers,
     /// Cancelled with the run, and when the driver takes no more.
@@ -89,11 +89,11 @@ struct Work {
 
 impl Gathering {
     /// Begins to work on parts.
-    pub fn new(parts: Vec<Box<dyn ScanPart>>, prefix: Prefix, workers: Workers) -> Gathering {
+    pub fn new(parts: ScanParts, prefix: Prefix, workers: Workers) -> Gathering {
         Self::within(WAITING_BYTES, parts, prefix, workers)
     }
 
-    fn within(max_bytes: usize, parts: Vec<Box<dyn ScanPart>>, prefix: Prefix, workers: Workers) -> Gathering {
+    fn within(max_bytes: usize, parts: ScanParts, prefix: Prefix, workers: Workers) -> Gathering {
         let state =
             State { turn: 0, begun: VecDeque::new(), operators: prefix.len(), cuts: 0, bytes: 0, broken: false };
         let others = workers.threads.min(parts.len()).saturating_sub(1);

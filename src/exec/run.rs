@@ -18,7 +18,7 @@ use crate::diagnostic::Span;
 use crate::error::{Error, ErrorKind, Result};
 use crate::operators::Operator;
 use crate::plan::planner::{Plan, StepKind};
-use crate::table::scan::{ChunkSource, ScanPart};
+use crate::table::scan::{ChunkSource, ScanParts};
 use crate::table::{Chunk, Name, StreamProps};
 
 /// What a run may use and what may end it.
@@ -154,10 +154,10 @@ impl Driver<'_> {
     }
 
     /// The parts of a source that is worked on by several threads.
-    fn parts(&mut self, step: usize, source: &mut dyn ChunkSource) -> Result<Option<Vec<Box<dyn ScanPart>>>> {
+    fn parts(&mut self, step: usize, source: &mut dyn ChunkSource) -> Result<Option<ScanParts>> {
         match self.context.cores {
             0 | 1 => Ok(None),
-            cores => self.wait(step, source.parts(cores)),
+            _ => self.wait(step, source.parts()),
         }
     }
 
@@ -190,7 +190,7 @@ impl Driver<'_> {
 
     /// Works on the parts of a source on several threads: copies of the operators behind it give their rows, in the order of
     /// the parts, to those behind them.
-    fn gather(&mut self, parts: Vec<Box<dyn ScanPart>>, prefix: Prefix, span: Span) -> Result<()> {
+    fn gather(&mut self, parts: ScanParts, prefix: Prefix, span: Span) -> Result<()> {
         let workers = Workers {
             threads: self.context.cores,
             runtime: self.context.runtime.clone(),

@@ -65,11 +65,11 @@ fn run_copies(transform: &dyn Transform, props: StreamProps, chunks: Vec<Chunk>,
             copy.replace(transform.operator(&[props])?).into_iter().try_for_each(|copy| operator.absorb(copy))?;
         }
         open = copy.is_none() || chunk.segments.last().is_some_and(|segment| !segment.done);
-        if let Some(own) = &mut copy {
-            if own.works_by_table(&chunk.shape)? {
-                own.push(0, chunk, &mut out)?;
-                continue;
-            }
+        if let Some(own) = &mut copy
+            && own.works_by_table(&chunk.shape)?
+        {
+            own.push(0, chunk, &mut out)?;
+            continue;
         }
         copy.take().into_iter().try_for_each(|copy| operator.absorb(copy))?;
         open = true;

@@ -79,7 +79,7 @@ pub(crate) async fn offer_and_read(store: &Store, source: &SourceRef, ops: &[Pus
 async fn by_parts(mut taken: Taken) -> Taken {
     let mut partitions = Vec::new();
     for mut partition in taken.scan.partitions {
-        match partition.parts(2).await.unwrap() {
+        match partition.parts().await.unwrap() {
             Some(parts) => partitions.extend(parts.iter().map(|part| part.open())),
             None => partitions.push(partition),
         }

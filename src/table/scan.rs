@@ -240,10 +240,10 @@ pub trait ChunkSource: Send {
     /// The next chunk, or `None` at the end.
     fn next(&mut self) -> BoxFuture<'_, Result<Option<Chunk>>>;
 
-    /// What it gives in parts that can be read at the same time by about so many readers, in the order of their tables;
-    /// `None` if there is too little for that, or no way to cut it: then it is to be pulled. Asked before the first chunk
-    /// or never; whoever has parts pulls no more.
-    fn parts(&mut self, _readers: usize) -> BoxFuture<'_, Result<Option<Vec<Box<dyn ScanPart>>>>> {
+    /// The same chunks in parts that can be read at the same time, in the order of their tables; `None` if there is too
+    /// little for that, or no way to cut it: then it is to be pulled. Asked before the first chunk or never; whoever has
+    /// parts pulls no more.
+    fn parts(&mut self) -> BoxFuture<'_, Result<Option<ScanParts>>> {
         Box::pin(std::future::ready(Ok(None)))
     }
 }
@@ -254,6 +254,9 @@ pub trait ScanPart: Send + Sync {
     /// Its chunks from the first one on, each time the same.
     fn open(&self) -> Box<dyn ChunkSource>;
 }
+
+/// All parts of a source, in order.
+pub type ScanParts = Vec<Box<dyn ScanPart>>;
 
 /// A store's answer to an offer: the chunks after the ops that it took.
 pub struct Scan {

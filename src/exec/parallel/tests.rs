@@ -13,7 +13,7 @@ use super::*;
 use crate::diagnostic::Span;
 use crate::operators::{Limit, Operator, Out, Transform};
 use crate::plan::planner::{Step, StepKind};
-use crate::table::scan::{Parts, StreamProps, TableOrder};
+use crate::table::scan::{Parts, ScanPart, StreamProps, TableOrder};
 use crate::table::testing::{show, tables};
 use crate::table::{Chunk, Shape};
 
@@ -72,8 +72,12 @@ impl ChunkSource for Source {
                         return Ok(Some(chunk));
                     }
                     Gives::Error(text) => return Err(Error::invalid(text)),
-                    Gives::Meets(barrier) => drop(barrier.wait().await),
-                    Gives::Counts(asked) => drop(asked.fetch_add(1, Ordering::SeqCst)),
+                    Gives::Meets(barrier) => {
+                        barrier.wait().await;
+                    }
+                    Gives::Counts(asked) => {
+                        asked.fetch_add(1, Ordering::SeqCst);
+                    }
                     Gives::Never => std::future::pending().await,
                     Gives::Panics => panic!("a part panics"),
                 }
@@ -83,7 +87,7 @@ impl ChunkSource for Source {
     }
 }
 
-fn parts(parts: impl IntoIterator<Item = Vec<Gives>>) -> Vec<Box<dyn ScanPart>> {
+fn parts(parts: impl IntoIterator<Item = Vec<Gives>>) -> ScanParts {
     (0..).zip(parts).map(|(number, gives)| -> Box<dyn ScanPart> { Box::new(Part(number, gives)) }).collect()
 }
 

@@ -21,7 +21,7 @@ use super::table_plan::{TablePlan, TableScan};
 use crate::error::{Error, Result};
 use crate::name::Name;
 use crate::table::Chunk;
-use crate::table::scan::{Bounds, ChunkSource, ScanPart};
+use crate::table::scan::{Bounds, ChunkSource, ScanPart, ScanParts};
 
 /// A scan of a small part of a stretch's rows is read at once, where it is asked for.
 const SMALL_PART: u64 = 10;
@@ -35,11 +35,12 @@ const READ_AHEAD: usize = 2;
 /// Chunks that wait for whoever asks.
 const CHUNKS_AHEAD: usize = 4;
 
-/// Parts that each of several readers gets at least, as far as there is enough to read: so none waits long for the others.
-const PARTS_A_READER: u64 = 4;
+/// A scan comes in so many stretches at least, as long as they do not get small: for several cores there has to be enough
+/// to share. On one core it is cut in the same way, since which of two errors comes first may follow from the cut.
+const FEWEST_STRETCHES: u64 = 16;
 
-/// A part has at least so much of the rows of a stretch.
-const SMALLEST_PART: u64 = 8;
+/// The smallest of those stretches has so much of a full one.
+const SMALLEST_STRETCH: u64 = 8;
 
 /// Tables of a part have ids that begin with its number; no part has so many tables.
 const IDS_A_PART: u64 = 1 << 40;
@@ -113,13 +114,16 @@ impl Cut {
             || self.tables.iter().map(TableScan::most_rows).sum::<u64>() <= self.stretch_rows / SMALL_PART
     }
 
-    /// The scan in parts of about so many rows that follow each other; `None` where tags decide the order of tables before measurement or field,
+    /// The scan in parts that follow each other; `None` where tags decide the order of tables before measurement or field,
     /// so that tables of several measurements or fields alternate.
-    fn stretches(&self, rows: u64) -> Option<Vec<Stretch>> {
+    fn stretches(&self) -> Option<Vec<Stretch>> {
         let before: &[_] = if self.what.wide { &[BEFORE_MEASUREMENT] } else { &[BEFORE_FIELD, BETWEEN] };
         if before.iter().any(|span| decides(self.tables.iter().map(TableScan::order), *span)) {
             return None;
         }
+        let all = self.tables.iter().map(TableScan::most_rows).sum::<u64>();
+        let least = (self.stretch_rows / SMALLEST_STRETCH).max(1);
+        let rows = (all / FEWEST_STRETCHES).clamp(least, self.stretch_rows.max(1));
         let mut stretches = Vec::new();
         if self.what.wide {
             for (place, table) in self.tables.iter().enumerate() {
@@ -148,15 +152,6 @@ impl Cut {
         Some(stretches)
     }
 
-    /// The stretches for several readers: smaller ones where there would be too few for all of them. `None` if it cannot be
-    /// cut, or there is but one.
-    fn parts(&self, readers: usize) -> Option<Vec<Stretch>> {
-        let rows = self.tables.iter().map(TableScan::most_rows).sum::<u64>();
-        let each = rows / (readers as u64).saturating_mul(PARTS_A_READER).max(1);
-        let least = (self.stretch_rows / SMALLEST_PART).max(1);
-        self.stretches(each.clamp(least, self.stretch_rows.max(1))).filter(|stretches| stretches.len() > 1)
-    }
-
     async fn read(self: Arc<Self>, stretch: Stretch) -> Result<Option<TablePlan>> {
         let Wanted { filter, kept, pick, .. } = &self.what;
         self.tables[stretch.table].read(&stretch.fields, stretch.series, filter, *kept, *pick).await
@@ -164,7 +159,7 @@ impl Cut {
 
     /// Gives the chunks, in order, to a channel; ends early when nobody takes them.
     async fn give(self: Arc<Self>, chunks: &mpsc::Sender<Result<Chunk>>) -> Result<()> {
-        let Some(stretches) = self.stretches(self.stretch_rows) else {
+        let Some(stretches) = self.stretches() else {
             give_all(&mut self.whole().await?, chunks).await?;
             return Ok(());
         };
@@ -256,16 +251,16 @@ impl ChunkSource for ScanSource {
         })
     }
 
-    fn parts(&mut self, readers: usize) -> BoxFuture<'_, Result<Option<Vec<Box<dyn ScanPart>>>>> {
-        Box::pin(self.cut(readers))
+    fn parts(&mut self) -> BoxFuture<'_, Result<Option<ScanParts>>> {
+        Box::pin(self.cut())
     }
 }
 
 impl ScanSource {
-    async fn cut(&mut self, readers: usize) -> Result<Option<Vec<Box<dyn ScanPart>>>> {
+    async fn cut(&mut self) -> Result<Option<ScanParts>> {
         let Some(cut) = self.open().await? else { return Ok(None) };
-        let stretches = if cut.is_small() { None } else { cut.parts(readers) };
-        let Some(stretches) = stretches else {
+        let stretches = if cut.is_small() { None } else { cut.stretches() };
+        let Some(stretches) = stretches.filter(|stretches| stretches.len() > 1) else {
             self.0 = Self::start(cut).await?;
             return Ok(None);
         };
