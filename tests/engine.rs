@@ -372,7 +372,7 @@ async fn plant_in_stretches(directory: &std::path::Path) -> Arc<dyn World> {
         }
         let value = 0.1 * (number as f64) - 3.0;
         let mut fields = vec![("v".into(), FieldValue::Float(value))];
-        if number % 3 == 0 {
+        if number.is_multiple_of(3) {
             fields.push(("n".into(), FieldValue::Int(number as i64)));
         }
         let point = Point { measurement: "m".into(), tags, fields, time_ns: number as i64 };
