@@ -4,19 +4,30 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use async_trait::async_trait;
+use fluxmill::catalogue::Catalogue;
+use fluxmill::clock::ManualClock;
 use fluxmill::diagnostic::Source;
 use fluxmill::engine::memory::MemoryWorld;
-use fluxmill::engine::{CollectedResults, DiscardResults, Engine, Limits, ResultSink, RunError, RunReport, RunRequest};
+use fluxmill::engine::{
+    CollectedResults, DiscardResults, Engine, Limits, ResultSink, RunError, RunReport, RunRequest, Stage, StoreWorld,
+};
 use fluxmill::error::{Error, ErrorKind, Result};
 use fluxmill::name::Name;
 use fluxmill::plan::World;
 use fluxmill::point::{FieldValue, Point};
+use fluxmill::store::{NewBucket, SeqPoint, SourcePartition, Store, StoreOptions};
 use fluxmill::table::Chunk;
 use fluxmill::table::scan::{ChunkSource, PushOp, Scan, SourceRef, Taken};
 use futures::future::BoxFuture;
 use tokio::sync::Notify;
 
+use crate::support::plain;
+
 const READ: &str = "from(bucket: \"plant\") |> range(start: 1970-01-01T00:00:00Z, stop: 1970-01-02T00:00:00Z)";
+
+/// A range in which there are not too many windows.
+const READ_SHORT: &str =
+    "from(bucket: \"plant\") |> range(start: 1970-01-01T00:00:00Z, stop: 1970-01-01T00:00:00.0000003Z)";
 
 fn points(count: i64) -> Vec<Point> {
     let point = |number: i64| Point {
@@ -346,4 +357,97 @@ fn the_buckets_of_a_task_are_found_without_a_world() {
     assert_eq!(buckets(script), (own(&["state", "raw"]), own(&["out"]), false));
 
     assert!(Engine::new().plan_task(&Source::new("<test>", "from(bucket: "), 0).is_err());
+}
+
+/// A store with a few measurements whose scans are cut into stretches of a few rows: some series have a tag `site`, some
+/// fields are of another type.
+async fn plant_in_stretches(directory: &std::path::Path) -> Arc<dyn World> {
+    let catalogue = Arc::new(Catalogue::open(&directory.join("catalogue")).unwrap());
+    let clock = Arc::new(ManualClock::new(1_000_000_000));
+    let options = StoreOptions { scan_stretch_rows: 4, ..StoreOptions::default() };
+    let store = Store::open(directory, options, catalogue, Arc::clone(&clock) as _).await.unwrap();
+    let bucket = store.create_bucket(NewBucket::named("plant")).unwrap();
+    let source = SourcePartition { topic: "plant".into(), generation: 0, partition: 0 };
+    let point = |number: u64| {
+        let host = format!("h{:02}", number % 17);
+        let mut tags = vec![("host".into(), host.as_str().into())];
+        if number % 17 > 11 {
+            tags.push(("site".into(), "s".into()));
+        }
+        let value = 0.1 * (number as f64) - 3.0;
+        let mut fields = vec![("v".into(), FieldValue::Float(value))];
+        if number.is_multiple_of(3) {
+            fields.push(("n".into(), FieldValue::Int(number as i64)));
+        }
+        let point = Point { measurement: "m".into(), tags, fields, time_ns: number as i64 };
+        SeqPoint { offset: number, seq: 1_000_000_000 + number as i64, point }
+    };
+    let rows: Vec<SeqPoint> = (0..300).map(point).collect();
+    assert!(store.apply(&bucket.id, &source, &rows).unwrap().is_empty());
+    Arc::new(StoreWorld::new(Arc::new(store), clock))
+}
+
+/// All that a run tells: results, counts, warnings, the error, and what each step has done.
+async fn everything(script: &str, world: &Arc<dyn World>, cores: usize, limits: Limits) -> String {
+    let request = RunRequest { cores, limits, max_push_ops: 0, ..request(script, Arc::clone(world)) };
+    let engine = Engine::new();
+    let mut results = CollectedResults::default();
+    let mut text = match engine.run(request.clone(), &mut results).await {
+        Ok(report) => format!("{report:?}\n"),
+        Err(RunError::Failed { error, report }) => format!("{error:?}\n{report:?}\n"),
+        Err(error) => panic!("{script}: {error}"),
+    };
+    for result in &results.results {
+        text.push_str(&format!("{} {}\n", result.complete, plain::result(&result.name, &result.chunks)));
+    }
+    if let Ok(explanation) = engine.explain_stages(request, &[Stage::Plan], true).await {
+        for step in explanation.plan.unwrap().steps {
+            let figures = step.figures.unwrap();
+            text.push_str(&format!("{} {} {}\n", figures.rows_in, figures.rows_out, figures.tables_out));
+        }
+    }
+    text
+}
+
+/// What is expected is the same run on one core.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_run_tells_the_same_on_any_number_of_cores() {
+    let directory = tempfile::tempdir().unwrap();
+    let world = plant_in_stretches(directory.path()).await;
+    let scripts = [
+        "",
+        "|> filter(fn: (r) => r._field == \"v\") |> map(fn: (r) => ({r with _value: r._value * 3.0})) |> sum()",
+        "|> mean()",
+        "|> max(column: \"site\")",
+        "|> first(column: \"site\")",
+        "|> min() |> group() |> sum()",
+        "|> derivative(unit: 1ns) |> cumulativeSum() |> sort(desc: true) |> limit(n: 2)",
+        "|> reduce(fn: (r, accumulator) => ({n: accumulator.n + 1}), identity: {n: 0})",
+        "|> map(fn: (r) => ({r with _value: r._value * 3.0})) |> aggregateWindow(every: 70ns, fn: mean)",
+        "|> filter(fn: (r) => r._field == \"v\") |> aggregateWindow(every: 90ns, fn: median, createEmpty: false)",
+        "|> aggregateWindow(every: 50ns, fn: last, createEmpty: false)",
+        "|> aggregateWindow(every: 50ns, fn: max, column: \"site\", createEmpty: false)",
+        "|> aggregateWindow(every: 50ns, fn: first, column: \"site\", createEmpty: false)",
+        // Of some tables the key changes.
+        "|> set(key: \"site\", value: \"t\") |> sum()",
+        "|> limit(n: 3) |> map(fn: (r) => ({r with site: \"t\"})) |> sum()",
+        "|> map(fn: (r) => ({host: r.host, _value: float(v: r._value)})) |> sum()",
+        // Some fail: early, in the middle, at the end, and behind what is copied.
+        "|> sum() |> map(fn: (r) => ({r with x: if r.host == \"h07\" then die(msg: r.host) else r._value}))",
+        "|> map(fn: (r) => ({r with _value: string(v: r._value)})) |> sum()",
+        "|> filter(fn: (r) => r._field == \"v\" and r.host > \"h04\") |> histogram(bins: [9.0, 24.0])",
+        "|> first(column: \"nowhere\")",
+        "|> limit(n: 2) |> group() |> sum(column: \"nowhere\")",
+        "|> to(bucket: \"plant\") |> spread()",
+    ];
+    for script in scripts {
+        let script = format!("{READ_SHORT} {script}");
+        for rows_read in [u64::MAX, 150] {
+            let limits = Limits { rows_read, ..Limits::default() };
+            let one = everything(&script, &world, 1, limits).await;
+            for cores in [2, 3, 8] {
+                assert_eq!(everything(&script, &world, cores, limits).await, one, "{script} on {cores} cores");
+            }
+        }
+    }
 }

@@ -1,8 +1,8 @@
 //! Golden queries: every `fixtures/query/**/<case>.flux` against the tables, points or error beside it.
 //!
 //! `fixtures/query/README.md` says how a case is written. Each case runs many times (the sweep): over points in memory and
-//! over a store, with every number of operators offered to the scan, with chunks cut small; all runs must agree bit for
-//! bit, and the first is compared with the expectation.
+//! over a store, with every number of operators offered to the scan, with chunks cut small, on one core and on several; all
+//! runs must agree bit for bit, and the first is compared with the expectation.
 
 use std::fmt::Write;
 use std::fs;
@@ -27,6 +27,10 @@ use crate::support::plain;
 
 /// The sweep offers at most so many operators to a scan; no case has a longer pipeline that a scan could take.
 const MOST_PUSH_OPS: usize = 6;
+
+/// The sweep runs on so many cores at most. The store cuts its scans into stretches of a few rows, so that there is
+/// something to do for each of them.
+const MOST_CORES: usize = 3;
 
 fn root() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR"))
@@ -128,10 +132,11 @@ impl Case {
         (StoreWorld::new(Arc::clone(&store), clock), store)
     }
 
-    async fn run(&self, engine: &Engine, world: Arc<dyn World>, max_push_ops: usize) -> Outcome {
+    async fn run(&self, engine: &Engine, world: Arc<dyn World>, max_push_ops: usize, cores: usize) -> Outcome {
         let request = RunRequest {
             last_success_ns: self.last_success_ns,
             max_push_ops,
+            cores,
             ..RunRequest::new(self.source.clone(), self.now_ns, world)
         };
         let mut results = CollectedResults::default();
@@ -252,13 +257,13 @@ async fn check(path: &Path, engine: &Engine) -> Vec<String> {
         Err(problem) => return vec![problem],
     };
     let mut problems = Vec::new();
-    let plain = case.run(engine, Arc::new(case.memory()), 0).await;
+    let plain = case.run(engine, Arc::new(case.memory()), 0, 1).await;
     compare(&case, &plain, &mut problems);
 
     let mut others: Vec<(String, Outcome)> = Vec::new();
     for rows in [1, 2, 3] {
         let world = Arc::new(case.memory().chunks_of(rows));
-        others.push((format!("chunks of {rows} rows"), case.run(engine, world, usize::MAX).await));
+        others.push((format!("chunks of {rows} rows"), case.run(engine, world, usize::MAX, 1).await));
     }
     // Without points there is nothing that a store could answer in another way.
     let pushes = if case.buckets.iter().any(|(_, points)| !points.is_empty()) { MOST_PUSH_OPS + 1 } else { 0 };
@@ -267,21 +272,25 @@ async fn check(path: &Path, engine: &Engine) -> Vec<String> {
         let (world, _) = case.store(&directory.path().join("memory"), usize::MAX).await;
         let world: Arc<dyn World> = Arc::new(world);
         for max in 0..pushes {
-            let outcome = case.run(engine, Arc::clone(&world), max).await;
-            others.push((format!("a store that takes up to {max}"), outcome));
+            for cores in 1..=MOST_CORES {
+                let outcome = case.run(engine, Arc::clone(&world), max, cores).await;
+                others.push((format!("a store that takes up to {max}, on {cores} cores"), outcome));
+            }
         }
         // The same points in memory and many small files, then in few sorted ones.
         let (world, store) = case.store(&directory.path().join("files"), 2).await;
         let world: Arc<dyn World> = Arc::new(world);
         for max in [0, pushes] {
-            let outcome = case.run(engine, Arc::clone(&world), max).await;
-            others.push((format!("a store with files that takes up to {max}"), outcome));
+            for cores in 1..=MOST_CORES {
+                let outcome = case.run(engine, Arc::clone(&world), max, cores).await;
+                others.push((format!("a store with files that takes up to {max}, on {cores} cores"), outcome));
+            }
         }
         for bucket in store.buckets() {
             store.compact_bucket(&bucket.id).await.unwrap();
         }
         for max in [0, pushes] {
-            let outcome = case.run(engine, Arc::clone(&world), max).await;
+            let outcome = case.run(engine, Arc::clone(&world), max, 1).await;
             others.push((format!("a compacted store that takes up to {max}"), outcome));
         }
     }

@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 use super::session::ShownValue;
 use crate::diagnostic::{Diagnostic, Severity, Source};
 use crate::error::{Error, ErrorKind};
-use crate::exec::{BucketWrite, Limits};
+use crate::exec::{BucketWrite, Limits, available_cores};
 use crate::plan::World;
 use crate::table::Name;
 use crate::table::pool::Kept;
@@ -33,6 +33,9 @@ pub struct RunRequest {
     pub max_push_ops: usize,
     /// What the run may use.
     pub limits: Limits,
+    /// On how many threads the rows of a large scan are worked on; all cores that the process may use by default, 1: one
+    /// after the other. It never changes an answer.
+    pub cores: usize,
     /// Ends the run early.
     pub cancel: CancellationToken,
     /// Whether the report tells the values of expressions and of names: for sessions, with the rows of a table that are
@@ -50,6 +53,7 @@ impl RunRequest {
             world,
             max_push_ops: usize::MAX,
             limits: Limits::default(),
+            cores: available_cores(),
             cancel: CancellationToken::new(),
             show_values: None,
         }

@@ -40,7 +40,7 @@ pub async fn run(
     // Whoever drops this future cancels the run.
     let cancel = request.cancel.child_token();
     let _guard = cancel.clone().drop_guard();
-    let context = Context { limits: request.limits, memory, cancel, runtime: Handle::current() };
+    let context = Context { limits: request.limits, memory, cores: request.cores, cancel, runtime: Handle::current() };
     let world = Arc::new(ScriptWorld::new(&request, context));
     let worker = {
         let world = Arc::clone(&world);
@@ -76,7 +76,7 @@ pub async fn explain(
 ) -> std::result::Result<PlanText, RunError> {
     let cancel = request.cancel.child_token();
     let _guard = cancel.clone().drop_guard();
-    let context = Context { limits: request.limits, memory, cancel, runtime: Handle::current() };
+    let context = Context { limits: request.limits, memory, cores: request.cores, cancel, runtime: Handle::current() };
     let world = Arc::new(ScriptWorld::new(&request, context));
     let times = Times { now_ns: request.now_ns, last_success_ns: request.last_success_ns };
     let worker = {

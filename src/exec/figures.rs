@@ -23,7 +23,7 @@ pub struct Figures {
     pub tables_out: u64,
     /// About how many bytes of columns went out.
     pub bytes_out: u64,
-    /// How long the step itself worked; of a scan, how long its rows were waited for.
+    /// How long the step itself worked, its copies on all cores together; of a scan, how long its rows were waited for.
     pub time_ns: u64,
 }
 
@@ -43,6 +43,17 @@ impl Figures {
             self.tables_out += chunk.segments.iter().filter(|segment| segment.done).count() as u64;
             self.bytes_out += size::of_rows(chunk) as u64;
         }
+    }
+
+    /// What a copy of the step has cost.
+    pub(super) fn add(&mut self, copy: &Figures) {
+        self.rows_in += copy.rows_in;
+        self.chunks_in += copy.chunks_in;
+        self.rows_out += copy.rows_out;
+        self.chunks_out += copy.chunks_out;
+        self.tables_out += copy.tables_out;
+        self.bytes_out += copy.bytes_out;
+        self.time_ns = self.time_ns.saturating_add(copy.time_ns);
     }
 
     /// Time that went by before its rows came.

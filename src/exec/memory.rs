@@ -36,6 +36,11 @@ impl Memory {
         Memory { pool: process.child(bytes), share, space: SpillSpace::new(folder, Arc::clone(disk), piece_bytes) }
     }
 
+    /// The same memory, shared by so many who each hold tables: each goes to disk earlier.
+    pub(super) fn shared_by(&self, count: usize) -> Memory {
+        Memory { share: self.share / count.max(1), ..self.clone() }
+    }
+
     /// An empty reservation of the run.
     pub fn reservation(&self) -> Reservation {
         self.pool.reservation()

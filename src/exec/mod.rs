@@ -3,11 +3,14 @@
 //! Called by `engine`. Nothing here decides what an operator means or what a scan takes over, and nothing here writes to
 //! a bucket: the points of `to()` are staged and handed back.
 
+mod at_work;
+mod copies;
 mod field_fn;
 pub mod figures;
 pub mod gate;
 mod memory;
 mod network;
+mod parallel;
 pub mod run;
 pub mod sink;
 mod to;
@@ -15,6 +18,9 @@ mod to;
 pub use memory::{Memory, refusal};
 pub use run::{Context, Outcome, run};
 pub use sink::ResultSink;
+
+use std::num::NonZeroUsize;
+use std::sync::OnceLock;
 
 use crate::point::Point;
 use crate::table::Name;
@@ -36,6 +42,12 @@ impl Default for Limits {
     fn default() -> Self {
         Limits { rows_read: u64::MAX, waiting_bytes: 256 << 20, staged_points: 10_000_000, memory: usize::MAX }
     }
+}
+
+/// On how many cores the process may run; looked up once.
+pub fn available_cores() -> usize {
+    static CORES: OnceLock<usize> = OnceLock::new();
+    *CORES.get_or_init(|| std::thread::available_parallelism().map_or(1, NonZeroUsize::get))
 }
 
 /// The points that `to()` has staged for one bucket, in the order in which they came. Nothing is written yet.

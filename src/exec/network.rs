@@ -6,11 +6,12 @@
 use std::time::Instant;
 
 use super::Context;
+use super::at_work::AtWork;
 use super::figures::Figures;
 use super::memory::{Memory, refusal};
 use super::to::Staging;
 use crate::error::{Error, Result};
-use crate::operators::{Operator, Out};
+use crate::operators::Out;
 use crate::plan::planner::{Step, StepKind};
 use crate::table::pool::Reservation;
 use crate::table::{Chunk, StreamProps, size};
@@ -50,13 +51,11 @@ struct Running {
     open_ports: usize,
     span: crate::diagnostic::Span,
     name: &'static str,
-    /// What its state takes.
-    held: Reservation,
 }
 
 enum Work {
     Pass,
-    Operator(Box<dyn Operator>),
+    Operator(AtWork),
     Result(usize),
 }
 
@@ -68,26 +67,22 @@ impl Network {
         let mut running = Vec::with_capacity(steps.len());
         for step in steps {
             let props: Vec<StreamProps> = step.inputs.iter().map(|input| steps[*input].props).collect();
+            let name = name(&step.kind);
+            let at_work = |operator| AtWork::new(operator, name, step.span, &memory);
             let work = match &step.kind {
                 StepKind::Scan { .. } | StepKind::Rows(_) => Work::Pass,
                 StepKind::Transform(transform) => {
-                    Work::Operator(transform.operator(&props).map_err(|error| error.at(step.span))?)
+                    Work::Operator(at_work(transform.operator(&props).map_err(|error| error.at(step.span))?))
                 }
                 StepKind::To { spec, stage } => {
                     let operator = staging.operator(spec, *stage).map_err(|error| error.at(step.span))?;
-                    Work::Operator(Box::new(operator))
+                    Work::Operator(at_work(Box::new(operator)))
                 }
                 StepKind::Result(result) => Work::Result(*result),
-            };
-            let name = match &step.kind {
-                StepKind::Transform(transform) => transform.name(),
-                StepKind::To { .. } => "to",
-                StepKind::Scan { .. } | StepKind::Rows(_) | StepKind::Result(_) => "",
             };
             running.push(Running {
                 work,
                 name,
-                held: memory.reservation(),
                 consumers: step.consumers.clone(),
                 open_ports: step.inputs.len(),
                 span: step.span,
@@ -109,6 +104,28 @@ impl Network {
     /// A source gives a chunk, to be worked off by [`Network::step`].
     pub fn push(&mut self, source: usize, chunk: Chunk) {
         self.waiting.push(Waiting::Chunk(source, 0, chunk, 0));
+    }
+
+    /// Copies of a step and of those before it have given a chunk: it goes to whoever takes the rows of the step, when
+    /// [`Network::step`] is called.
+    pub fn pass_on(&mut self, step: usize, chunk: Chunk) -> Result<()> {
+        self.pass(step, Out { chunks: vec![chunk], ..Out::default() })
+    }
+
+    /// Takes over what a copy of an operator has kept.
+    pub fn absorb(&mut self, number: usize, copy: AtWork) -> Result<()> {
+        match &mut self.steps[number].work {
+            Work::Operator(operator) => operator.absorb(copy)?,
+            Work::Pass | Work::Result(_) => return Err(Error::internal("a copy of a step that is no operator")),
+        }
+        self.settle(number)
+    }
+
+    /// Keeps a warning, unless it has been given before.
+    pub fn warn(&mut self, warning: String) {
+        if !self.warnings.contains(&warning) {
+            self.warnings.push(warning);
+        }
     }
 
     /// A source has ended; what that causes is worked off by [`Network::step`].
@@ -150,7 +167,7 @@ impl Network {
                 out.push(chunk);
             }
             Work::Operator(operator) => {
-                operator.push(port, chunk, &mut out).map_err(|error| error.at(step.span))?;
+                operator.push(port, chunk, &mut out)?;
             }
         }
         self.done(number, out, began)
@@ -162,7 +179,7 @@ impl Network {
         let step = &mut self.steps[number];
         let mut out = Out::default();
         if let Work::Operator(operator) = &mut step.work {
-            operator.resume(&mut out).map_err(|error| error.at(step.span))?;
+            operator.resume(&mut out)?;
         }
         self.done(number, out, began)
     }
@@ -190,7 +207,7 @@ impl Network {
             .checked_sub(1)
             .ok_or_else(|| Error::internal("an input of a step ended twice").at(step.span))?;
         if let Work::Operator(operator) = &mut step.work {
-            operator.finish(port, &mut out).map_err(|error| error.at(step.span))?;
+            operator.finish(port, &mut out)?;
         }
         if step.open_ports == 0 {
             if let Work::Result(result) = step.work {
@@ -203,11 +220,7 @@ impl Network {
 
     /// Puts what a step has given before its consumers, so that the stack hands it out in order.
     fn pass(&mut self, number: usize, out: Out) -> Result<()> {
-        for warning in out.warnings {
-            if !self.warnings.contains(&warning) {
-                self.warnings.push(warning);
-            }
-        }
+        out.warnings.into_iter().for_each(|warning| self.warn(warning));
         if out.more {
             self.waiting.push(Waiting::More(number));
         }
@@ -242,30 +255,20 @@ impl Network {
 
     /// Counts what a step holds now. If that is too much, steps that can go to disk do.
     fn settle(&mut self, number: usize) -> Result<()> {
-        let step = &mut self.steps[number];
-        let Work::Operator(operator) = &mut step.work else { return Ok(()) };
-        let mut bytes = operator.memory();
-        if bytes > self.memory.share() && operator.relieve(self.memory.space()).map_err(|error| error.at(step.span))? {
-            bytes = operator.memory();
-        }
-        if step.held.set(bytes).is_ok() {
+        let Work::Operator(operator) = &mut self.steps[number].work else { return Ok(()) };
+        if operator.settle(&self.memory)? {
             return Ok(());
         }
         self.relieve()?;
-        let step = &mut self.steps[number];
-        let Work::Operator(operator) = &mut step.work else { return Ok(()) };
-        let bytes = operator.memory();
-        step.held.set(bytes).map_err(|full| refusal(&format!("{} wants", step.name), bytes, full).at(step.span))
+        let Work::Operator(operator) = &mut self.steps[number].work else { return Ok(()) };
+        operator.insist()
     }
 
     /// Everything that can go to disk does.
     fn relieve(&mut self) -> Result<()> {
         for step in &mut self.steps {
-            if let Work::Operator(operator) = &mut step.work
-                && operator.relieve(self.memory.space()).map_err(|error| error.at(step.span))?
-            {
-                // Where it has grown all the same, its own next step tells.
-                let _ = step.held.set(operator.memory());
+            if let Work::Operator(operator) = &mut step.work {
+                operator.relieve(&self.memory)?;
             }
         }
         Ok(())
@@ -279,4 +282,13 @@ enum Waiting {
     End(usize, usize),
     /// A step that has more to give.
     More(usize),
+}
+
+/// What a step is called in messages.
+fn name(kind: &StepKind) -> &'static str {
+    match kind {
+        StepKind::Transform(transform) => transform.name(),
+        StepKind::To { .. } => "to",
+        StepKind::Scan { .. } | StepKind::Rows(_) | StepKind::Result(_) => "",
+    }
 }

@@ -8,14 +8,18 @@ use std::time::Instant;
 use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 
+use super::at_work::AtWork;
+use super::copies::{Prefix, Told};
 use super::figures::Figures;
 use super::gate::{Event, Gate};
 use super::network::Network;
+use super::parallel::{Gathering, Workers};
 use super::{BucketWrite, Limits, Memory};
+use crate::diagnostic::Span;
 use crate::error::{Error, ErrorKind, Result};
 use crate::plan::planner::{Plan, StepKind};
 use crate::table::pool::Kept;
-use crate::table::scan::ChunkSource;
+use crate::table::scan::{ChunkSource, ScanParts};
 use crate::table::{Chunk, Name, StreamProps};
 
 /// What a run may use and what may end it.
@@ -25,6 +29,9 @@ pub struct Context {
     pub limits: Limits,
     /// Memory and disk.
     pub memory: Memory,
+    /// On how many threads the rows of a large scan are worked on; 1 and 0: on the driver's alone. It never changes an
+    /// answer.
+    pub cores: usize,
     /// Ends the run early, with [`ErrorKind::Canceled`].
     pub cancel: CancellationToken,
     /// The runtime that the sources' I/O runs on.
@@ -85,11 +92,26 @@ fn drive(
     events: &mut dyn FnMut(Event) -> Result<()>,
 ) -> Result<()> {
     let mut driver = Driver { gate: gate(&plan, context), network, context, outcome, events };
-    for (number, step) in plan.steps.into_iter().enumerate() {
-        let span = step.span;
-        match step.kind {
+    let mut steps = plan.steps;
+    for number in 0..steps.len() {
+        let span = steps[number].span;
+        // The sources are used up; what stands behind them may still be copied.
+        let source = match &mut steps[number].kind {
+            source @ (StepKind::Scan { .. } | StepKind::Rows(_)) => {
+                std::mem::replace(source, StepKind::Rows(Vec::new()))
+            }
+            _ => continue,
+        };
+        match source {
             StepKind::Scan { scan, .. } => {
-                for mut partition in scan.partitions {
+                let mut partitions = scan.partitions;
+                if let [partition] = partitions.as_mut_slice()
+                    && let Some(parts) = driver.parts(number, partition.as_mut()).map_err(|error| error.at(span))?
+                {
+                    driver.gather(parts, Prefix::behind(number, &steps), span)?;
+                    partitions.clear();
+                }
+                for mut partition in partitions {
                     while let Some(chunk) = driver.next(number, partition.as_mut()).map_err(|error| error.at(span))? {
                         driver.push(number, chunk)?;
                     }
@@ -100,7 +122,7 @@ fn drive(
                     driver.push(number, chunk)?;
                 }
             }
-            _ => continue,
+            _ => {}
         }
         driver.finish(number)?;
     }
@@ -129,26 +151,85 @@ struct Driver<'a> {
 impl Driver<'_> {
     /// The next chunk of a source, unless the run is cancelled first.
     fn next(&mut self, step: usize, source: &mut dyn ChunkSource) -> Result<Option<Chunk>> {
+        let next = self.wait(step, source.next())?;
+        if let Some(chunk) = &next {
+            self.count(chunk.len as u64)?;
+        }
+        Ok(next)
+    }
+
+    /// The parts of a source that is worked on by several threads.
+    fn parts(&mut self, step: usize, source: &mut dyn ChunkSource) -> Result<Option<ScanParts>> {
+        match self.context.cores {
+            0 | 1 => Ok(None),
+            _ => self.wait(step, source.parts()),
+        }
+    }
+
+    fn wait<T>(&mut self, step: usize, answer: impl Future<Output = Result<T>>) -> Result<T> {
         let began = self.network.figures.is_some().then(Instant::now);
         let cancel = &self.context.cancel;
-        let next = self.context.runtime.block_on(async {
+        let answer = self.context.runtime.block_on(async {
             tokio::select! {
                 biased;
                 () = cancel.cancelled() => Err(canceled()),
-                next = source.next() => next,
+                answer = answer => answer,
             }
         })?;
         if let (Some(figures), Some(began)) = (&mut self.network.figures, began) {
             figures[step].wait(began.elapsed());
         }
-        let Some(chunk) = next else { return Ok(None) };
-        self.outcome.rows_in += chunk.len as u64;
+        Ok(answer)
+    }
+
+    /// Rows that a source has given.
+    fn count(&mut self, rows: u64) -> Result<()> {
+        self.outcome.rows_in += rows;
         let max = self.context.limits.rows_read;
         if self.outcome.rows_in > max {
             return Err(Error::resource_exhausted(format!("the script reads more than {max} rows"))
                 .with_hint("narrow it with a shorter range or a filter on measurement, field or tags"));
         }
-        Ok(Some(chunk))
+        Ok(())
+    }
+
+    /// Works on the parts of a source on several threads: copies of the operators behind it give their rows, in the order of
+    /// the parts, to those behind them.
+    fn gather(&mut self, parts: ScanParts, prefix: Prefix, span: Span) -> Result<()> {
+        let workers = Workers {
+            threads: self.context.cores,
+            runtime: self.context.runtime.clone(),
+            cancel: self.context.cancel.clone(),
+            memory: self.context.memory.clone(),
+            measure: self.network.figures.is_some(),
+        };
+        let mut gathering = Gathering::new(parts, prefix, workers);
+        while let Some(told) = gathering.next().map_err(|error| error.at(span))? {
+            match told {
+                Told::Read(rows) => self.count(rows).map_err(|error| error.at(span))?,
+                Told::Warning(warning) => self.network.warn(warning),
+                Told::Chunk(passed, chunk) => {
+                    self.network.pass_on(gathering.prefix().step(passed), chunk)?;
+                    self.work()?;
+                }
+                Told::Cut(operators, kept) => {
+                    gathering.cut(operators);
+                    self.absorb(kept)?;
+                }
+                Told::End(kept, figures) => {
+                    self.absorb(kept)?;
+                    if let Some(own) = &mut self.network.figures {
+                        figures.iter().for_each(|(step, figures)| own[*step].add(figures));
+                    }
+                }
+                Told::Failed(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+
+    fn absorb(&mut self, kept: Vec<(usize, AtWork)>) -> Result<()> {
+        kept.into_iter().try_for_each(|(step, copy)| self.network.absorb(step, copy))
     }
 
     fn push(&mut self, source: usize, chunk: Chunk) -> Result<()> {

@@ -35,6 +35,10 @@ impl Transform for Aggregate {
         Ok(Box::new(AggregateOperator { aggregate, plans, open, open_bytes: 0 }))
     }
 
+    fn works_by_table(&self, _input: &StreamProps) -> bool {
+        true
+    }
+
     fn gives(&self, input: &[StreamProps]) -> StreamProps {
         // One row is in any order.
         StreamProps { rows_by_time: true, ..input[0] }

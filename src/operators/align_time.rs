@@ -34,6 +34,10 @@ impl Transform for AlignTime {
         Ok(keyed::run(&input[0], "alignTime", Running { to_ns: self.to_ns, open: HashMap::new() }))
     }
 
+    fn works_by_table(&self, input: &StreamProps) -> bool {
+        keyed::works_by_table(input)
+    }
+
     fn gives(&self, input: &[StreamProps]) -> StreamProps {
         keyed::gives(&input[0])
     }

@@ -86,6 +86,10 @@ impl Transform for Convert {
         Ok(rekey::run(&input[0], TableOrder::Arrival, Duplicates::Merge, running))
     }
 
+    fn works_by_table(&self, input: &StreamProps) -> bool {
+        rekey::works_by_table(input, TableOrder::Arrival)
+    }
+
     fn gives(&self, input: &[StreamProps]) -> StreamProps {
         StreamProps { rows_by_time: input[0].rows_by_time, ..rekey::gives(&input[0], TableOrder::Arrival) }
     }

@@ -29,6 +29,10 @@ impl Transform for CumulativeSum {
         Ok(Box::new(CumulativeSumOperator { of: self.clone(), plans: ByShape::default(), sums }))
     }
 
+    fn works_by_table(&self, _input: &StreamProps) -> bool {
+        true
+    }
+
     fn gives(&self, input: &[StreamProps]) -> StreamProps {
         input[0]
     }

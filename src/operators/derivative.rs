@@ -42,6 +42,10 @@ impl Transform for Derivative {
         Ok(Box::new(DerivativeOperator { derivative: self.clone(), plans, previous, times }))
     }
 
+    fn works_by_table(&self, _input: &StreamProps) -> bool {
+        true
+    }
+
     fn gives(&self, input: &[StreamProps]) -> StreamProps {
         input[0]
     }

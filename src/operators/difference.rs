@@ -40,6 +40,10 @@ impl Transform for Difference {
         Ok(Box::new(DifferenceOperator { difference: self.clone(), plans, previous, begun }))
     }
 
+    fn works_by_table(&self, _input: &StreamProps) -> bool {
+        true
+    }
+
     fn gives(&self, input: &[StreamProps]) -> StreamProps {
         input[0]
     }

@@ -53,6 +53,10 @@ impl Transform for Distinct {
         Ok(in_key_order("distinct", &input[0], operator))
     }
 
+    fn works_by_table(&self, _input: &StreamProps) -> bool {
+        true
+    }
+
     fn gives(&self, input: &[StreamProps]) -> StreamProps {
         gives(&input[0])
     }
@@ -70,6 +74,10 @@ impl Transform for Unique {
     fn operator(&self, input: &[StreamProps]) -> Result<Box<dyn Operator>> {
         let operator = UniqueOperator { column: self.column.clone(), seen: Seen::default() };
         Ok(in_key_order("unique", &input[0], operator))
+    }
+
+    fn works_by_table(&self, _input: &StreamProps) -> bool {
+        true
     }
 
     fn gives(&self, input: &[StreamProps]) -> StreamProps {

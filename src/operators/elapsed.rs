@@ -74,6 +74,10 @@ impl Transform for Elapsed {
         Ok(keyed::run(&input[0], "elapsed", running))
     }
 
+    fn works_by_table(&self, input: &StreamProps) -> bool {
+        keyed::works_by_table(input)
+    }
+
     fn gives(&self, input: &[StreamProps]) -> StreamProps {
         keyed::gives(&input[0])
     }

@@ -75,6 +75,10 @@ impl Transform for Fill {
         Ok(rekey::run(&input[0], TableOrder::Arrival, Duplicates::Merge, running))
     }
 
+    fn works_by_table(&self, input: &StreamProps) -> bool {
+        rekey::works_by_table(input, TableOrder::Arrival)
+    }
+
     fn gives(&self, input: &[StreamProps]) -> StreamProps {
         let by_time = input[0].rows_by_time && &*self.column != "_time";
         StreamProps { rows_by_time: by_time, ..rekey::gives(&input[0], TableOrder::Arrival) }

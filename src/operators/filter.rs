@@ -84,6 +84,10 @@ impl Transform for Filter {
         Ok(Box::new(FilterOperator { parts, host: hosts, on_empty: self.on_empty, programs, given: HashSet::new() }))
     }
 
+    fn works_by_table(&self, _input: &StreamProps) -> bool {
+        true
+    }
+
     fn gives(&self, input: &[StreamProps]) -> StreamProps {
         input[0]
     }

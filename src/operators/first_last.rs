@@ -10,7 +10,7 @@ use std::ops::Range;
 use arrow::array::Array;
 
 use super::accumulator::{is_less, number};
-use super::{Operator, Out, Split, Transform, WindowFunction};
+use super::{Operator, Out, Split, Transform, WindowFunction, copy_of};
 use crate::error::{Error, Result};
 use crate::table::cluster::Cluster;
 use crate::table::gather::{Gather, Stretch};
@@ -129,6 +129,10 @@ impl Transform for FirstLast {
         })
     }
 
+    fn works_by_table(&self, input: &StreamProps) -> bool {
+        input.parts == Parts::Clustered
+    }
+
     fn gives(&self, input: &[StreamProps]) -> StreamProps {
         StreamProps { parts: Parts::Clustered, rows_by_time: true, ..input[0] }
     }
@@ -180,6 +184,12 @@ impl Columns {
             Place::Key(index) => Look::Key(ColumnView::of(&chunk.keys.columns[index as usize])),
             Place::Row(index) => Look::Rows(&chunk.rows[index as usize]),
         }))
+    }
+
+    /// Takes over what a copy has counted.
+    pub(super) fn absorb(&mut self, copy: &Columns) {
+        self.found |= copy.found;
+        self.lacking += copy.lacking;
     }
 
     /// The input has ended.
@@ -270,6 +280,11 @@ impl Operator for InOrder {
 
     fn finish(&mut self, _port: usize, out: &mut Out) -> Result<()> {
         self.columns.finish(out)
+    }
+
+    fn absorb(&mut self, copy: Box<dyn Operator>) -> Result<()> {
+        self.columns.absorb(&copy_of::<Self>(copy)?.columns);
+        Ok(())
     }
 }
 

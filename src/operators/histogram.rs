@@ -42,6 +42,10 @@ impl Transform for Histogram {
         Ok(in_key_order("histogram", &input[0], operator))
     }
 
+    fn works_by_table(&self, _input: &StreamProps) -> bool {
+        true
+    }
+
     fn gives(&self, input: &[StreamProps]) -> StreamProps {
         gives(&input[0])
     }

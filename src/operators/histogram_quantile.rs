@@ -70,6 +70,10 @@ impl Transform for HistogramQuantile {
         Ok(in_key_order("histogramQuantile", &input[0], operator))
     }
 
+    fn works_by_table(&self, _input: &StreamProps) -> bool {
+        true
+    }
+
     fn gives(&self, input: &[StreamProps]) -> StreamProps {
         StreamProps { rows_by_time: true, ..gives(&input[0]) }
     }

@@ -98,6 +98,10 @@ impl Transform for HoltWinters {
         Ok(Box::new(HoltWintersOperator { of: self.clone(), plans, whole }))
     }
 
+    fn works_by_table(&self, _input: &StreamProps) -> bool {
+        true
+    }
+
     fn gives(&self, input: &[StreamProps]) -> StreamProps {
         StreamProps { rows_by_time: true, ..input[0] }
     }

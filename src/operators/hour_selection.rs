@@ -55,6 +55,10 @@ impl Transform for HourSelection {
         Ok(keyed::run(&input[0], "hourSelection", Running(self.clone())))
     }
 
+    fn works_by_table(&self, input: &StreamProps) -> bool {
+        keyed::works_by_table(input)
+    }
+
     fn gives(&self, input: &[StreamProps]) -> StreamProps {
         keyed::gives(&input[0])
     }

@@ -3,14 +3,16 @@
 //! Used by operators that give a table for each table, and whose tables the reference orders so. Where keys stay as they
 //! are and the input is known to come in that order nothing is held.
 
+use std::sync::Arc;
+
 use super::by_shape::ByShape;
-use super::{Operator, Out};
+use super::{Operator, Out, copy_of};
 use crate::error::Result;
-use crate::table::Chunk;
 use crate::table::cluster::Cluster;
 use crate::table::merge::{Duplicates, MappingId, Merger, Target};
 use crate::table::scan::{Parts, StreamProps, TableOrder};
 use crate::table::size::Tally;
+use crate::table::{Chunk, Shape};
 
 /// What is known of the output.
 pub(super) fn gives(input: &StreamProps) -> StreamProps {
@@ -25,11 +27,7 @@ pub(super) fn gives(input: &StreamProps) -> StreamProps {
 
 /// The operator itself, or with what puts its output in order; `name` is that of the function. For operators that leave
 /// keys as they are.
-pub(super) fn in_key_order(
-    name: &'static str,
-    input: &StreamProps,
-    operator: impl Operator + 'static,
-) -> Box<dyn Operator> {
+pub(super) fn in_key_order(name: &'static str, input: &StreamProps, operator: impl Operator) -> Box<dyn Operator> {
     if input.parts == Parts::Clustered && input.tables == TableOrder::KeySorted && input.unique_keys {
         return Box::new(operator);
     }
@@ -37,11 +35,7 @@ pub(super) fn in_key_order(
 }
 
 /// The operator with what puts its output in order: for operators that change keys.
-pub(super) fn by_new_keys(
-    duplicates: Duplicates,
-    input: &StreamProps,
-    operator: impl Operator + 'static,
-) -> Box<dyn Operator> {
+pub(super) fn by_new_keys(duplicates: Duplicates, input: &StreamProps, operator: impl Operator) -> Box<dyn Operator> {
     Box::new(InKeyOrder {
         duplicates,
         operator,
@@ -63,14 +57,28 @@ impl<O: Operator> InKeyOrder<O> {
     /// Takes what the operator has given.
     fn take(&mut self, given: Out, out: &mut Out) {
         out.warnings.extend(given.warnings);
-        for chunk in &given.chunks {
+        self.hold(given.chunks);
+    }
+
+    fn hold(&mut self, chunks: Vec<Chunk>) {
+        for chunk in &chunks {
             self.size.add(chunk);
         }
-        self.held.extend(given.chunks);
+        self.held.extend(chunks);
     }
 }
 
 impl<O: Operator> Operator for InKeyOrder<O> {
+    fn works_by_table(&mut self, shape: &Arc<Shape>) -> Result<bool> {
+        self.operator.works_by_table(shape)
+    }
+
+    fn absorb(&mut self, copy: Box<dyn Operator>) -> Result<()> {
+        let copy = copy_of::<Self>(copy)?;
+        self.hold(copy.held);
+        self.operator.absorb(Box::new(copy.operator))
+    }
+
     fn push(&mut self, port: usize, chunk: Chunk, out: &mut Out) -> Result<()> {
         let mut given = Out::default();
         self.operator.push(port, chunk, &mut given)?;

@@ -10,7 +10,7 @@ use crate::table::cluster::Cluster;
 use crate::table::scan::{Parts, StreamProps};
 
 /// The operator itself, or behind a gathering of its input where that comes scattered.
-pub(super) fn in_order(input: &StreamProps, operator: impl Operator + 'static) -> Box<dyn Operator> {
+pub(super) fn in_order(input: &StreamProps, operator: impl Operator) -> Box<dyn Operator> {
     match input.parts {
         Parts::Clustered => Box::new(operator),
         Parts::Scattered => Box::new(InOrder { cluster: Cluster::default(), operator }),

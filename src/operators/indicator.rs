@@ -151,6 +151,10 @@ impl Transform for Indicator {
         Ok(Box::new(IndicatorOperator { indicator: self.clone(), plans, whole }))
     }
 
+    fn works_by_table(&self, _input: &StreamProps) -> bool {
+        true
+    }
+
     fn gives(&self, input: &[StreamProps]) -> StreamProps {
         input[0]
     }

@@ -43,6 +43,10 @@ impl Transform for Integral {
         Ok(keyed::run(&input[0], self.name(), running))
     }
 
+    fn works_by_table(&self, input: &StreamProps) -> bool {
+        keyed::works_by_table(input)
+    }
+
     fn gives(&self, input: &[StreamProps]) -> StreamProps {
         StreamProps { rows_by_time: true, ..keyed::gives(&input[0]) }
     }

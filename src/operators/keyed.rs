@@ -12,7 +12,7 @@ use crate::table::merge::{Duplicates, MappingId, Merger, Target};
 use crate::table::scan::{Parts, StreamProps, TableOrder};
 
 /// What such an operator does.
-pub(super) trait ChangesRows: Send {
+pub(super) trait ChangesRows: Send + 'static {
     /// What becomes of a chunk; its tables keep their ids and keys. Parts of tables may come in any order.
     fn apply(&mut self, chunk: Chunk) -> Result<Option<Chunk>>;
 
@@ -27,6 +27,11 @@ fn is_sorted(input: &StreamProps) -> bool {
     input.tables == TableOrder::KeySorted && input.unique_keys
 }
 
+/// Whether copies may work on parts of the input: so it is where nothing is held.
+pub(super) fn works_by_table(input: &StreamProps) -> bool {
+    is_sorted(input)
+}
+
 /// What is known of the output.
 pub(super) fn gives(input: &StreamProps) -> StreamProps {
     let parts = if is_sorted(input) { input.parts } else { Parts::Clustered };
@@ -34,7 +39,7 @@ pub(super) fn gives(input: &StreamProps) -> StreamProps {
 }
 
 /// Runs it; `name` is for the error about two tables of one key.
-pub(super) fn run(input: &StreamProps, name: &'static str, changes: impl ChangesRows + 'static) -> Box<dyn Operator> {
+pub(super) fn run(input: &StreamProps, name: &'static str, changes: impl ChangesRows) -> Box<dyn Operator> {
     if is_sorted(input) {
         return Box::new(Streaming(changes));
     }

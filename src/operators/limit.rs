@@ -45,6 +45,10 @@ impl Transform for Limit {
         Ok(Box::new(LimitOperator { limit: *self, open: HashMap::new() }))
     }
 
+    fn works_by_table(&self, _input: &StreamProps) -> bool {
+        true
+    }
+
     fn gives(&self, input: &[StreamProps]) -> StreamProps {
         input[0]
     }

@@ -55,6 +55,13 @@ impl Transform for Map {
         Ok(rekey::run(&input[0], TableOrder::Arrival, Duplicates::Merge, mapping))
     }
 
+    fn works_by_table(&self, input: &StreamProps) -> bool {
+        // A record that is not the row with changes loses key columns, and tables merge.
+        let of_nothing = Shape::new([]);
+        let program = RecordProgram::compile("map", &self.function, &of_nothing);
+        rekey::works_by_table(input, TableOrder::Arrival) && program.is_ok_and(|program| program.extends_row())
+    }
+
     fn gives(&self, input: &[StreamProps]) -> StreamProps {
         rekey::gives(&input[0], TableOrder::Arrival)
     }
@@ -175,6 +182,11 @@ impl Rekeys for Mapping {
     fn keeps_keys(&mut self, shape: &Arc<Shape>) -> Result<bool> {
         let plan = self.plan(shape)?;
         Ok(self.plans[plan].keeps_keys)
+    }
+
+    fn works_by_table(&mut self, shape: &Arc<Shape>) -> Result<bool> {
+        let plan = self.plan(shape)?;
+        Ok(self.plans[plan].keeps_keys && self.plans[plan].is_known())
     }
 
     fn apply(&mut self, mut chunk: Chunk) -> Result<Vec<Applied>> {

@@ -121,10 +121,10 @@ pub use unpivot::Unpivot;
 pub use window::Window;
 pub use window_aggregate::{AggregateWindow, WindowFunction};
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::table::scan::PushOp;
 use crate::table::spill::SpillSpace;
-use crate::table::{Chunk, StreamProps};
+use crate::table::{Chunk, Shape, StreamProps};
 
 /// Where an operator puts its chunks.
 #[derive(Debug)]
@@ -159,7 +159,10 @@ impl Out {
 }
 
 /// A running operator: state per table, fed chunk by chunk.
-pub trait Operator: Send {
+///
+/// Copies of it may each be fed some of the tables of a stream, if its [`Transform::works_by_table`]. They are not finished:
+/// [`Operator::absorb`] brings them together, in the order of their tables, in the one that is.
+pub trait Operator: Any + Send {
     /// Takes a chunk that arrives at input `port` (0 for operators of one input).
     fn push(&mut self, port: usize, chunk: Chunk, out: &mut Out) -> Result<()>;
 
@@ -181,6 +184,31 @@ pub trait Operator: Send {
     fn relieve(&mut self, _space: &SpillSpace) -> Result<bool> {
         Ok(false)
     }
+
+    /// Of an operator that may have copies: whether tables of this shape too can be left to them. Asked before each of
+    /// their chunks; from the first chunk for which it is not so all chunks are pushed into one operator.
+    ///
+    /// # Errors
+    /// What a push of such a chunk would raise at once.
+    fn works_by_table(&mut self, _shape: &Arc<Shape>) -> Result<bool> {
+        Ok(true)
+    }
+
+    /// Takes over what a copy has kept of its tables, which all have ended and stand behind its own.
+    ///
+    /// # Errors
+    /// A limit that is passed.
+    fn absorb(&mut self, _copy: Box<dyn Operator>) -> Result<()> {
+        Ok(())
+    }
+}
+
+/// What a copy of an operator has kept, for [`Operator::absorb`].
+///
+/// # Errors
+/// Internal for a copy of something else.
+fn copy_of<O: Operator>(copy: Box<dyn Operator>) -> Result<Box<O>> {
+    (copy as Box<dyn Any>).downcast().map_err(|_| Error::internal("a copy of another operator"))
 }
 
 /// An operator parted into what a store may do and what stays.
@@ -221,6 +249,16 @@ pub trait Transform: Any + fmt::Debug + Send + Sync {
     /// none.
     fn joined(&self, _next: &dyn Transform) -> Option<Arc<dyn Transform>> {
         None
+    }
+
+    /// Whether copies of its operator may work on several cores, each on some of the tables of an input whose tables come
+    /// one after the other.
+    ///
+    /// So it is if each table gives tables with its own id that depend on that table alone, one shape for tables of one
+    /// shape, all by the time it ends; and if nothing but [`Operator::absorb`] is needed for what is kept until the input
+    /// ends. An operator that compares tables, orders them or numbers them anew gives them at that end.
+    fn works_by_table(&self, _input: &StreamProps) -> bool {
+        false
     }
 
     /// The arguments, for `explain`: `fn: (r) => ...`, `n: 10`.

@@ -37,6 +37,10 @@ impl Transform for Mode {
         Ok(in_key_order("mode", &input[0], operator))
     }
 
+    fn works_by_table(&self, _input: &StreamProps) -> bool {
+        true
+    }
+
     fn gives(&self, input: &[StreamProps]) -> StreamProps {
         gives(&input[0])
     }

@@ -49,6 +49,10 @@ impl Transform for MovingAverage {
         Ok(Box::new(MovingAverageOperator { n: self.n, plans, rings, seen, ring_rows: 0 }))
     }
 
+    fn works_by_table(&self, _input: &StreamProps) -> bool {
+        true
+    }
+
     fn gives(&self, input: &[StreamProps]) -> StreamProps {
         input[0]
     }

@@ -74,6 +74,10 @@ impl Transform for Reduce {
         Ok(by_new_keys(Duplicates::Fail("two reducers writing result to the same table"), &input[0], operator))
     }
 
+    fn works_by_table(&self, _input: &StreamProps) -> bool {
+        true
+    }
+
     fn gives(&self, input: &[StreamProps]) -> StreamProps {
         // One row is in any order.
         StreamProps { rows_by_time: true, ..gives(&input[0]) }

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use super::by_shape::ByShape;
 use super::in_order::in_order;
-use super::{Operator, Out};
+use super::{Operator, Out, copy_of};
 use crate::error::Result;
 use crate::table::cluster::Cluster;
 use crate::table::gather::{Gather, Stretch};
@@ -34,9 +34,14 @@ pub(super) struct Applied {
 }
 
 /// An operator of this kind.
-pub(super) trait Rekeys: Send {
+pub(super) trait Rekeys: Send + 'static {
     /// Whether the tables of a shape keep their keys (see [`Rekeyed::keeps_keys`]).
     fn keeps_keys(&mut self, shape: &Arc<Shape>) -> Result<bool>;
+
+    /// Whether they can also be given as they come, each by itself: their columns follow from the shape.
+    fn works_by_table(&mut self, shape: &Arc<Shape>) -> Result<bool> {
+        self.keeps_keys(shape)
+    }
 
     /// The chunk with its new columns; segments may be left out. What cannot be given yet comes later, still in order.
     fn apply(&mut self, chunk: Chunk) -> Result<Vec<Applied>>;
@@ -54,6 +59,16 @@ pub(super) trait Rekeys: Send {
     /// How many bytes of memory there are for what [`Rekeys::apply`] gives next: for those that give more rows than they
     /// get.
     fn room(&mut self, _bytes: usize) {}
+}
+
+/// Whether copies may work on parts of a clustered input as long as keys stay.
+pub(super) fn works_by_table(input: &StreamProps, order: TableOrder) -> bool {
+    passes(input, order)
+}
+
+/// Whether tables whose keys stay may be passed on at once.
+fn passes(input: &StreamProps, order: TableOrder) -> bool {
+    order == TableOrder::Arrival || streams(input, order)
 }
 
 /// What is known of the output, if its tables come in this order.
@@ -75,7 +90,7 @@ pub(super) fn run(
     input: &StreamProps,
     order: TableOrder,
     duplicates: Duplicates,
-    rekeys: impl Rekeys + 'static,
+    rekeys: impl Rekeys,
 ) -> Box<dyn Operator> {
     let streams = streams(input, order);
     let scattered = streams && input.parts == Parts::Scattered;
@@ -84,7 +99,7 @@ pub(super) fn run(
         plans: Vec::new(),
         order,
         duplicates,
-        passes: streams || order == TableOrder::Arrival,
+        passes: passes(input, order),
         merger: None,
         waiting: scattered.then(Cluster::default),
         next_id: 0,
@@ -152,6 +167,15 @@ impl<R: Rekeys> Operator for RekeyOperator<R> {
         self.rekeys.room(out.room);
         let applied = self.rekeys.apply(chunk)?;
         self.take(applied, out)
+    }
+
+    fn works_by_table(&mut self, shape: &Arc<Shape>) -> Result<bool> {
+        Ok(self.passes && self.merger.is_none() && self.rekeys.works_by_table(shape)?)
+    }
+
+    fn absorb(&mut self, copy: Box<dyn Operator>) -> Result<()> {
+        self.next_id = self.next_id.max(copy_of::<Self>(copy)?.next_id);
+        Ok(())
     }
 
     fn finish(&mut self, _port: usize, out: &mut Out) -> Result<()> {

@@ -81,6 +81,10 @@ impl Transform for Sample {
         Ok(Box::new(SampleOperator { sample: self.clone(), open: HashMap::new() }))
     }
 
+    fn works_by_table(&self, _input: &StreamProps) -> bool {
+        true
+    }
+
     fn gives(&self, input: &[StreamProps]) -> StreamProps {
         input[0]
     }

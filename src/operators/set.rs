@@ -37,6 +37,10 @@ impl Transform for Set {
         Ok(rekey::run(&input[0], TableOrder::Arrival, Duplicates::Merge, setting))
     }
 
+    fn works_by_table(&self, input: &StreamProps) -> bool {
+        rekey::works_by_table(input, TableOrder::Arrival)
+    }
+
     fn gives(&self, input: &[StreamProps]) -> StreamProps {
         rekey::gives(&input[0], TableOrder::Arrival)
     }

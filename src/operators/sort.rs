@@ -44,6 +44,10 @@ impl Transform for Sort {
         Ok(Box::new(SortOperator { sort: self.clone(), whole: WholeTables::new(), spilled: None }))
     }
 
+    fn works_by_table(&self, _input: &StreamProps) -> bool {
+        true
+    }
+
     fn gives(&self, input: &[StreamProps]) -> StreamProps {
         let rows_by_time = !self.descending && self.columns.first().is_some_and(|name| &**name == "_time");
         StreamProps { rows_by_time, ..input[0] }

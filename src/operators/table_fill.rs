@@ -24,6 +24,10 @@ impl Transform for TableFill {
         Ok(Box::new(Filling { open: HashSet::new() }))
     }
 
+    fn works_by_table(&self, _input: &StreamProps) -> bool {
+        true
+    }
+
     fn gives(&self, input: &[StreamProps]) -> StreamProps {
         input[0]
     }

@@ -5,8 +5,8 @@
 use std::cell::RefCell;
 use std::sync::{Arc, LazyLock};
 
-use rand::SeedableRng;
 use rand::rngs::StdRng;
+use rand::{Rng, SeedableRng};
 
 use super::{Out, RowFunction, Transform};
 use crate::error::{Error, Result};
@@ -54,7 +54,37 @@ pub fn run(transform: &dyn Transform, props: StreamProps, chunks: Vec<Chunk>) ->
     Ok(out)
 }
 
-/// The answer for the input as it stands, after it was found to be the same for the input cut and scattered.
+/// Runs copies of an operator, each over some of the tables of a stream, as several cores do.
+fn run_copies(transform: &dyn Transform, props: StreamProps, chunks: Vec<Chunk>, random: &mut StdRng) -> Result<Out> {
+    let mut operator = transform.operator(&[props])?;
+    let mut copy = Some(transform.operator(&[props])?);
+    let mut out = Out::default();
+    let mut open = false;
+    for chunk in chunks {
+        if !open && random.random_bool(0.5) {
+            copy.replace(transform.operator(&[props])?).into_iter().try_for_each(|copy| operator.absorb(copy))?;
+        }
+        open = copy.is_none() || chunk.segments.last().is_some_and(|segment| !segment.done);
+        if let Some(own) = &mut copy
+            && own.works_by_table(&chunk.shape)?
+        {
+            own.push(0, chunk, &mut out)?;
+            continue;
+        }
+        copy.take().into_iter().try_for_each(|copy| operator.absorb(copy))?;
+        open = true;
+        operator.push(0, chunk, &mut out)?;
+    }
+    copy.into_iter().try_for_each(|copy| operator.absorb(copy))?;
+    operator.finish(0, &mut out)?;
+    if let Err(what) = check_stream(&out.chunks, transform.gives(&[props]).parts) {
+        panic!("{}: {what}\n{}", transform.name(), show(&out.chunks));
+    }
+    Ok(out)
+}
+
+/// The answer for the input as it stands, after it was found to be the same for the input cut, scattered, and left to
+/// copies if there may be some.
 pub fn answer(transform: &dyn Transform, props: StreamProps, input: &str) -> Result<Out> {
     let chunks = tables(input);
     let clustered = StreamProps { parts: Parts::Clustered, ..props };
@@ -67,6 +97,10 @@ pub fn answer(transform: &dyn Transform, props: StreamProps, input: &str) -> Res
         check_stream(&cut, Parts::Clustered).unwrap();
         assert_eq!(shown(&run(transform, clustered, cut.clone())), text, "cut, seed {seed}");
         assert_eq!(shown(&run(transform, scattered, cut)), text, "cut, taken as scattered, seed {seed}");
+        if transform.works_by_table(&clustered) {
+            let copied = run_copies(transform, clustered, recut(&chunks, random), random);
+            assert_eq!(shown(&copied), text, "by copies, seed {seed}");
+        }
         let mixed = scatter(&chunks, random);
         check_stream(&mixed, Parts::Scattered).unwrap();
         assert_eq!(shown(&run(transform, scattered, mixed)), text, "scattered, seed {seed}");

@@ -84,6 +84,10 @@ impl Transform for TimeColumns {
         Ok(rekey::run(&input[0], TableOrder::Arrival, Duplicates::Merge, running))
     }
 
+    fn works_by_table(&self, input: &StreamProps) -> bool {
+        rekey::works_by_table(input, TableOrder::Arrival)
+    }
+
     fn gives(&self, input: &[StreamProps]) -> StreamProps {
         rekey::gives(&input[0], TableOrder::Arrival)
     }

@@ -44,6 +44,10 @@ impl Transform for TopN {
         }))
     }
 
+    fn works_by_table(&self, _input: &StreamProps) -> bool {
+        true
+    }
+
     fn gives(&self, input: &[StreamProps]) -> StreamProps {
         self.limit.gives(&[self.sort.gives(input)])
     }

@@ -17,7 +17,7 @@ use super::in_order::in_order;
 use super::table_fill::TableFill;
 use super::window::frame::{Frame, bounds_of};
 use super::window::{Times, Window, check_time_column, runs};
-use super::{Aggregate, Columns, FirstLast, Operator, Out, Split, Transform};
+use super::{Aggregate, Columns, FirstLast, Operator, Out, Split, Transform, copy_of};
 use crate::error::{Error, Result};
 use crate::table::key::{KeyIndex, KeySchemaId};
 use crate::table::layout::{LayoutColumn, LayoutId, Layouts};
@@ -151,6 +151,11 @@ impl Transform for AggregateWindow {
         Ok(in_order(&input[0], fused))
     }
 
+    fn works_by_table(&self, input: &StreamProps) -> bool {
+        // Keys get the bounds of the stream as their own: those of a scan have them already, and stay apart.
+        self.fuses() && input.unique_keys
+    }
+
     fn gives(&self, input: &[StreamProps]) -> StreamProps {
         StreamProps {
             parts: Parts::Clustered,
@@ -239,6 +244,20 @@ impl Operator for Fused {
         }
         self.way = Way::Short;
         self.take(chunk)
+    }
+
+    fn works_by_table(&mut self, shape: &Arc<Shape>) -> Result<bool> {
+        Ok(!matches!(self.way, Way::Long(_)) && !shape.is_key(&self.of.time_dst))
+    }
+
+    fn absorb(&mut self, copy: Box<dyn Operator>) -> Result<()> {
+        let copy = *copy_of::<Self>(copy)?;
+        if let Way::Short = copy.way {
+            self.way = Way::Short;
+        }
+        let keys = self.keys.append(&copy.keys);
+        self.fold.absorb(copy.fold, self.slots.len());
+        self.slots.absorb(copy.slots, &keys, (&mut self.layouts, &copy.layouts))
     }
 
     fn finish(&mut self, port: usize, out: &mut Out) -> Result<()> {

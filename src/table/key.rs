@@ -154,6 +154,17 @@ impl KeyIndex {
         (number, true)
     }
 
+    /// Takes in the keys of another index; gives the number that each of them has here, and whether it is new.
+    pub fn append(&mut self, other: &KeyIndex) -> Vec<(KeyNumber, bool)> {
+        // Labels are in order already, so that columns stand where they stood.
+        let schemas: Vec<KeySchemaId> = other.schemas.iter().map(|schema| self.schema(&schema.labels).0).collect();
+        let key = |(schema, row): &(KeySchemaId, u32)| {
+            let columns = &other.schemas[*schema as usize].columns;
+            self.number(schemas[*schema as usize], |at| columns[at].cell(*row as usize))
+        };
+        other.keys.iter().map(key).collect()
+    }
+
     /// The order of two keys (flux-semantics 1.1, "Key ordering").
     ///
     /// Labels are walked in order, side by side: where they differ, the key with the greater label is the lesser key; where

@@ -36,6 +36,11 @@ impl Layouts {
         number as LayoutId
     }
 
+    /// The number here of a layout of another list.
+    pub fn number_of(&mut self, other: &Layouts, layout: LayoutId) -> LayoutId {
+        self.number(other.columns[layout as usize].clone())
+    }
+
     /// The shape of tables with a layout.
     pub fn shape(&self, layout: LayoutId) -> &Arc<Shape> {
         &self.shapes[layout as usize]

@@ -239,7 +239,24 @@ pub struct StreamProps {
 pub trait ChunkSource: Send {
     /// The next chunk, or `None` at the end.
     fn next(&mut self) -> BoxFuture<'_, Result<Option<Chunk>>>;
+
+    /// The same chunks in parts that can be read at the same time, in the order of their tables; `None` if there is too
+    /// little for that, or no way to cut it: then it is to be pulled. Asked before the first chunk or never; whoever has
+    /// parts pulls no more.
+    fn parts(&mut self) -> BoxFuture<'_, Result<Option<ScanParts>>> {
+        Box::pin(std::future::ready(Ok(None)))
+    }
 }
+
+/// A part of a source: tables that no other part has, in the order of their ids, which lie above those of the parts
+/// before it.
+pub trait ScanPart: Send + Sync {
+    /// Its chunks from the first one on, each time the same.
+    fn open(&self) -> Box<dyn ChunkSource>;
+}
+
+/// All parts of a source, in order.
+pub type ScanParts = Vec<Box<dyn ScanPart>>;
 
 /// A store's answer to an offer: the chunks after the ops that it took.
 pub struct Scan {

@@ -77,6 +77,32 @@ impl Fold {
         })
     }
 
+    /// Takes over what a copy keeps of its windows, whose slots come behind the `slots` that are here.
+    pub(super) fn absorb(&mut self, copy: Fold, slots: usize) {
+        match (self, copy) {
+            (Fold::Aggregate { states, bytes, .. }, Fold::Aggregate { states: others, bytes: more, .. }) => {
+                states.resize_with(slots, || None);
+                states.extend(others);
+                *bytes += more;
+            }
+            (
+                Fold::Pick { columns, rows, held, size },
+                Fold::Pick { columns: counted, rows: others, held: chunks, .. },
+            ) => {
+                for chunk in &chunks {
+                    size.add(chunk);
+                }
+                let before = held.len() as u32;
+                rows.resize_with(slots, || None);
+                rows.extend(others.into_iter().map(|at| at.map(|at| At { chunk: at.chunk + before, ..at })));
+                held.extend(chunks);
+                columns.absorb(&counted);
+            }
+            // Both were made for one function.
+            (Fold::Aggregate { .. }, Fold::Pick { .. }) | (Fold::Pick { .. }, Fold::Aggregate { .. }) => {}
+        }
+    }
+
     /// Whether a window has a row of its own.
     pub(super) fn has_row(&self, slot: Slot) -> bool {
         match self {

@@ -68,6 +68,40 @@ impl Slots {
         Ok(())
     }
 
+    /// How many slots there are.
+    pub(super) fn len(&self) -> usize {
+        self.windows.len()
+    }
+
+    /// Takes over slots of other tables, whose numbers there are made those here: all come behind those that are here.
+    ///
+    /// # Errors
+    /// Internal for a table that has slots here.
+    pub(super) fn absorb(
+        &mut self,
+        copy: Slots,
+        keys: &[(KeyNumber, bool)],
+        (layouts, of_copy): (&mut Layouts, &Layouts),
+    ) -> Result<()> {
+        let before = self.windows.len();
+        self.windows.extend(copy.windows);
+        self.scattered += copy.scattered;
+        for (own, (key, new)) in copy.tables.into_iter().zip(keys) {
+            let Some(layout) = own.layout else { continue };
+            if !new {
+                return Err(Error::internal("a table was worked on by two copies"));
+            }
+            let layout = layouts.number_of(of_copy, layout);
+            self.open(*key, layout, layouts)?;
+            let table = &mut self.tables[*key as usize];
+            table.first = own.first + before;
+            table.len = own.len;
+            let moved = |(window, slot): (Window, Slot)| (window, slot + before);
+            table.scattered = own.scattered.map(|scattered| scattered.into_iter().map(moved).collect());
+        }
+        Ok(())
+    }
+
     /// The slot of a window of a table that is open.
     pub(super) fn slot(&mut self, table: KeyNumber, window: Window) -> Slot {
         let (own, windows) = (&mut self.tables[table as usize], &mut self.windows);

@@ -130,6 +130,11 @@ impl Emitter {
         self
     }
 
+    /// Gives its tables ids from one on.
+    pub(super) fn numbered_from(self, next_id: u64) -> Self {
+        Emitter { next_id, ..self }
+    }
+
     /// The next chunk.
     pub(super) fn next(&mut self) -> Result<Option<Chunk>> {
         if let Some(fold) = self.fold.clone() {

@@ -21,7 +21,7 @@ use super::table_plan::{TablePlan, TableScan};
 use crate::error::{Error, Result};
 use crate::name::Name;
 use crate::table::Chunk;
-use crate::table::scan::{Bounds, ChunkSource};
+use crate::table::scan::{Bounds, ChunkSource, ScanPart, ScanParts};
 
 /// A scan of a small part of a stretch's rows is read at once, where it is asked for.
 const SMALL_PART: u64 = 10;
@@ -34,6 +34,16 @@ const READ_AHEAD: usize = 2;
 
 /// Chunks that wait for whoever asks.
 const CHUNKS_AHEAD: usize = 4;
+
+/// A scan comes in so many stretches at least, as long as they do not get small: for several cores there has to be enough
+/// to share. On one core it is cut in the same way, since which of two errors comes first may follow from the cut.
+const FEWEST_STRETCHES: u64 = 16;
+
+/// The smallest of those stretches has so much of a full one.
+const SMALLEST_STRETCH: u64 = 8;
+
+/// Tables of a part have ids that begin with its number; no part has so many tables.
+const IDS_A_PART: u64 = 1 << 40;
 
 /// What an offer pinned.
 pub(super) struct PinnedScan {
@@ -62,6 +72,7 @@ struct Cut {
 }
 
 /// A part of a large scan: a table, the fields and the series that are read.
+#[derive(Clone)]
 struct Stretch {
     table: usize,
     fields: Vec<FieldId>,
@@ -110,11 +121,14 @@ impl Cut {
         if before.iter().any(|span| decides(self.tables.iter().map(TableScan::order), *span)) {
             return None;
         }
+        let all = self.tables.iter().map(TableScan::most_rows).sum::<u64>();
+        let least = (self.stretch_rows / SMALLEST_STRETCH).max(1);
+        let rows = (all / FEWEST_STRETCHES).clamp(least, self.stretch_rows.max(1));
         let mut stretches = Vec::new();
         if self.what.wide {
             for (place, table) in self.tables.iter().enumerate() {
                 let fields = (table.fields.len() as u64).max(STRETCH_FIELDS);
-                let rows = self.stretch_rows.saturating_mul(STRETCH_FIELDS) / fields;
+                let rows = rows.saturating_mul(STRETCH_FIELDS) / fields;
                 stretches.extend(table.stretches(rows).into_iter().map(|series| Stretch {
                     table: place,
                     fields: table.fields.clone(),
@@ -129,7 +143,7 @@ impl Cut {
         }
         fields.sort();
         for (_, place, field) in fields {
-            stretches.extend(self.tables[place].stretches(self.stretch_rows).into_iter().map(|series| Stretch {
+            stretches.extend(self.tables[place].stretches(rows).into_iter().map(|series| Stretch {
                 table: place,
                 fields: vec![field],
                 series,
@@ -193,8 +207,18 @@ impl ScanSource {
         ScanSource(State::Pinned(pinned))
     }
 
-    async fn start(pinned: PinnedScan) -> Result<State> {
-        let cut = Cut::open(pinned).await?;
+    /// Opens it; `None` if it has been.
+    async fn open(&mut self) -> Result<Option<Cut>> {
+        match std::mem::replace(&mut self.0, State::Done) {
+            State::Pinned(pinned) => Cut::open(pinned).await.map(Some),
+            state => {
+                self.0 = state;
+                Ok(None)
+            }
+        }
+    }
+
+    async fn start(cut: Cut) -> Result<State> {
         if cut.is_small() {
             return Ok(State::Small(Box::new(cut.whole().await?)));
         }
@@ -212,10 +236,8 @@ impl ScanSource {
 impl ChunkSource for ScanSource {
     fn next(&mut self) -> BoxFuture<'_, Result<Option<Chunk>>> {
         Box::pin(async move {
-            if let State::Pinned(_) = self.0
-                && let State::Pinned(pinned) = std::mem::replace(&mut self.0, State::Done)
-            {
-                self.0 = Self::start(pinned).await?;
+            if let Some(cut) = self.open().await? {
+                self.0 = Self::start(cut).await?;
             }
             let chunk = match &mut self.0 {
                 State::Small(emitter) => emitter.next()?,
@@ -224,6 +246,74 @@ impl ChunkSource for ScanSource {
             };
             if chunk.is_none() {
                 self.0 = State::Done;
+            }
+            Ok(chunk)
+        })
+    }
+
+    fn parts(&mut self) -> BoxFuture<'_, Result<Option<ScanParts>>> {
+        Box::pin(self.cut())
+    }
+}
+
+impl ScanSource {
+    async fn cut(&mut self) -> Result<Option<ScanParts>> {
+        let Some(cut) = self.open().await? else { return Ok(None) };
+        let stretches = if cut.is_small() { None } else { cut.stretches() };
+        let Some(stretches) = stretches.filter(|stretches| stretches.len() > 1) else {
+            self.0 = Self::start(cut).await?;
+            return Ok(None);
+        };
+        let cut = Arc::new(cut);
+        let part = |(number, stretch)| -> Box<dyn ScanPart> {
+            Box::new(Part { cut: Arc::clone(&cut), stretch, first_id: number * IDS_A_PART })
+        };
+        Ok(Some((0..).zip(stretches).map(part).collect()))
+    }
+}
+
+/// A stretch that is read by itself.
+#[derive(Clone)]
+struct Part {
+    cut: Arc<Cut>,
+    stretch: Stretch,
+    first_id: u64,
+}
+
+impl ScanPart for Part {
+    fn open(&self) -> Box<dyn ChunkSource> {
+        Box::new(PartSource::Closed(self.clone()))
+    }
+}
+
+enum PartSource {
+    Closed(Part),
+    Open(Box<Emitter>),
+    Done,
+}
+
+impl PartSource {
+    async fn start(part: Part) -> Result<Option<Emitter>> {
+        let Part { cut, stretch, first_id } = part;
+        let plan = Arc::clone(&cut).read(stretch).await?;
+        Ok(plan.map(|plan| cut.emitter(vec![plan]).numbered_from(first_id)))
+    }
+}
+
+impl ChunkSource for PartSource {
+    fn next(&mut self) -> BoxFuture<'_, Result<Option<Chunk>>> {
+        Box::pin(async move {
+            let mut emitter = match std::mem::replace(self, PartSource::Done) {
+                PartSource::Closed(part) => match Self::start(part).await? {
+                    Some(emitter) => Box::new(emitter),
+                    None => return Ok(None),
+                },
+                PartSource::Open(emitter) => emitter,
+                PartSource::Done => return Ok(None),
+            };
+            let chunk = emitter.next()?;
+            if chunk.is_some() {
+                *self = PartSource::Open(emitter);
             }
             Ok(chunk)
         })
