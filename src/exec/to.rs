@@ -13,7 +13,7 @@ use arrow::compute::filter;
 use parking_lot::Mutex;
 
 use self::names::{NameCache, NameOf, bytes_of};
-use super::field_fn::{FieldFn, columns_read};
+use super::field_fn::{FieldFn, Made, columns_read};
 use super::{BucketWrite, Memory, refusal};
 use crate::error::{Error, Result};
 use crate::operators::{Operator, Out};
@@ -178,13 +178,18 @@ impl To {
     fn stage(&mut self, staged: &mut Staged, layout: &Layout, chunk: &Chunk) -> Result<()> {
         let mut names = NameCache::default();
         let before = staged.points.len();
-        for (segment, rows) in chunk.tables() {
+        let mut made = self.field_fn.as_mut().map(|field_fn| {
+            let made = field_fn.of_chunk(chunk);
+            (field_fn, made)
+        });
+        for (table, (segment, rows)) in chunk.tables().enumerate() {
             if !rows.is_empty() {
                 staged.parts.push((segment.table, staged.points.len()));
             }
             for row in rows {
-                let cells = Cells { chunk, segment: &segment, row };
-                if let Some(point) = layout.point(&cells, self.field_fn.as_mut(), &mut names, &mut staged.skipped)? {
+                let cells = Cells { chunk, table, segment: &segment, row };
+                let made = made.as_mut().map(|(field_fn, made)| (&mut **field_fn, &*made));
+                if let Some(point) = layout.point(&cells, made, &mut names, &mut staged.skipped)? {
                     staged.bytes += bytes_of(&point);
                     staged.points.push(point);
                 }
@@ -249,7 +254,7 @@ impl Layout {
     fn point(
         &self,
         cells: &Cells<'_>,
-        field_fn: Option<&mut FieldFn>,
+        made: Option<(&mut FieldFn, &Made)>,
         names: &mut NameCache,
         skipped: &mut Skipped,
     ) -> Result<Option<Point>> {
@@ -258,7 +263,7 @@ impl Layout {
             skipped.measurement += 1;
             return Ok(None);
         };
-        let fields = match (&self.fields, field_fn) {
+        let fields = match (&self.fields, made) {
             (Fields::Narrow(field, value), _) => match cells.string(*field) {
                 Some(field) => narrow_field(cells, field, *value, names)?,
                 None => {
@@ -270,7 +275,7 @@ impl Layout {
                 let field = |(name, place): &(Name, Place)| Some((name.clone(), field_value(cells.cell(*place))?));
                 columns.iter().filter_map(field).collect()
             }
-            (Fields::Function, Some(field_fn)) => field_fn.fields(cells.chunk, cells.segment, cells.row)?,
+            (Fields::Function, Some((field_fn, made))) => field_fn.fields(made, cells)?,
             (Fields::Function, None) => return Err(Error::internal("to without fields")),
         };
         if fields.is_empty() {
@@ -440,10 +445,12 @@ fn with_times(mut chunk: Chunk, time: Place) -> Result<Chunk> {
 }
 
 /// The cells of one row.
-struct Cells<'a> {
-    chunk: &'a Chunk,
-    segment: &'a Segment,
-    row: usize,
+pub(super) struct Cells<'a> {
+    pub(super) chunk: &'a Chunk,
+    /// Where the segment stands in the chunk.
+    pub(super) table: usize,
+    pub(super) segment: &'a Segment,
+    pub(super) row: usize,
 }
 
 impl<'a> Cells<'a> {

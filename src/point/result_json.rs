@@ -9,7 +9,9 @@
 
 use std::borrow::Cow;
 
+use bytes::Bytes;
 use hashbrown::HashSet;
+use serde::Serialize;
 use serde_json::{Map, Value};
 
 use super::json::{self, Json};
@@ -24,52 +26,95 @@ const MEASUREMENT: &str = "_measurement";
 /// The key of the time.
 const TIME: &str = "_time";
 
-/// A point's payload and its `fm-schema` header. A float must be finite (a [`Point`]'s are).
-pub fn write(point: &Point) -> (String, String) {
-    let mut taken: HashSet<String> = HashSet::from([MEASUREMENT.to_string(), TIME.to_string()]);
-    let mut payload = Object::default();
-    let mut schema = Object::default();
-    payload.member(MEASUREMENT, &Value::from(&*point.measurement));
-    payload.member(TIME, &Value::from(point.time_ns));
-    for (tag, value) in &point.tags {
-        let key = free_key(&mut taken, tag);
-        payload.member(&key, &Value::from(&**value));
-        schema.member(&key, &Value::from(kind("tag", tag, &key)));
-    }
-    for (field, value) in &point.fields {
-        let key = free_key(&mut taken, field);
-        let json = match value {
-            FieldValue::Bool(value) => Value::from(*value),
-            FieldValue::Int(value) => Value::from(*value),
-            FieldValue::UInt(value) => Value::from(*value),
-            FieldValue::Float(value) => Value::from(*value),
-            FieldValue::String(text) => Value::from(&**text),
-        };
-        payload.member(&key, &json);
-        schema.member(&key, &Value::from(kind(value.type_name(), field, &key)));
-    }
-    (payload.end(), schema.end())
+/// Writes points. Points with the columns of the one before, as those of a task mostly are, share its schema.
+#[derive(Debug, Default)]
+pub struct Writer {
+    layout: Option<Layout>,
 }
 
-/// A JSON object whose members keep the order in which they are added.
-#[derive(Default)]
-struct Object(String);
+/// How points with some columns are written.
+#[derive(Debug)]
+struct Layout {
+    tags: Vec<Name>,
+    fields: Vec<(Name, &'static str)>,
+    /// In front of each value, those of tags first: `,"name":`.
+    keys: Vec<Vec<u8>>,
+    schema: Bytes,
+}
 
-impl Object {
-    fn member(&mut self, key: &str, value: &Value) {
-        self.0.push(if self.0.is_empty() { '{' } else { ',' });
-        self.0.push_str(&Value::from(key).to_string());
-        self.0.push(':');
-        self.0.push_str(&value.to_string());
-    }
-
-    fn end(mut self) -> String {
-        if self.0.is_empty() {
-            self.0.push('{');
+impl Writer {
+    /// A point's payload and its `fm-schema` header. A float must be finite (a [`Point`]'s are).
+    pub fn write(&mut self, point: &Point) -> (Bytes, Bytes) {
+        let layout = match self.layout.take() {
+            Some(layout) if layout.fits(point) => layout,
+            _ => Layout::of(point),
+        };
+        let layout = self.layout.insert(layout);
+        let mut payload = Vec::with_capacity(64 + 2 * layout.schema.len());
+        payload.extend_from_slice(b"{\"_measurement\":");
+        push(&mut payload, &*point.measurement);
+        payload.extend_from_slice(b",\"_time\":");
+        push(&mut payload, &point.time_ns);
+        let (of_tags, of_fields) = layout.keys.split_at(layout.tags.len());
+        for (key, (_, value)) in of_tags.iter().zip(&point.tags) {
+            payload.extend_from_slice(key);
+            push(&mut payload, &**value);
         }
-        self.0.push('}');
-        self.0
+        for (key, (_, value)) in of_fields.iter().zip(&point.fields) {
+            payload.extend_from_slice(key);
+            match value {
+                FieldValue::Bool(value) => push(&mut payload, value),
+                FieldValue::Int(value) => push(&mut payload, value),
+                FieldValue::UInt(value) => push(&mut payload, value),
+                FieldValue::Float(value) => push(&mut payload, value),
+                FieldValue::String(text) => push(&mut payload, &**text),
+            }
+        }
+        payload.push(b'}');
+        (payload.into(), layout.schema.clone())
     }
+}
+
+impl Layout {
+    fn of(point: &Point) -> Layout {
+        let mut taken: HashSet<String> = HashSet::from([MEASUREMENT.to_string(), TIME.to_string()]);
+        let (mut keys, mut schema) = (Vec::new(), vec![b'{']);
+        let tags = point.tags.iter().map(|(name, _)| (name, "tag"));
+        let fields = point.fields.iter().map(|(name, value)| (name, value.type_name()));
+        for (name, kind) in tags.chain(fields) {
+            let key = free_key(&mut taken, name);
+            let mut before = vec![b','];
+            push(&mut before, &*key);
+            before.push(b':');
+            schema.extend_from_slice(if keys.is_empty() { &before[1..] } else { &before });
+            match *key == **name {
+                true => push(&mut schema, kind),
+                false => push(&mut schema, &format!("{kind}:{name}")),
+            }
+            keys.push(before);
+        }
+        schema.push(b'}');
+        Layout {
+            tags: point.tags.iter().map(|(name, _)| name.clone()).collect(),
+            fields: point.fields.iter().map(|(name, value)| (name.clone(), value.type_name())).collect(),
+            keys,
+            schema: schema.into(),
+        }
+    }
+
+    fn fits(&self, point: &Point) -> bool {
+        let (tags, fields) = (point.tags.iter(), point.fields.iter());
+        self.tags.len() == tags.len()
+            && self.fields.len() == fields.len()
+            && tags.zip(&self.tags).all(|((name, _), own)| name == own)
+            && fields.zip(&self.fields).all(|((name, value), own)| *name == own.0 && value.type_name() == own.1)
+    }
+}
+
+/// Puts a value behind others as JSON writes it.
+fn push(json: &mut Vec<u8>, value: &(impl Serialize + ?Sized)) {
+    // Memory takes everything, and texts and numbers can be written.
+    let _ = serde_json::to_writer(json, value);
 }
 
 fn free_key<'a>(taken: &mut HashSet<String>, name: &'a str) -> Cow<'a, str> {
@@ -84,10 +129,6 @@ fn free_key<'a>(taken: &mut HashSet<String>, name: &'a str) -> Cow<'a, str> {
         }
         number += 1;
     }
-}
-
-fn kind(kind: &str, name: &str, key: &str) -> String {
-    if name == key { kind.to_string() } else { format!("{kind}:{name}") }
 }
 
 /// Reads a payload with its `fm-schema` header.
@@ -188,7 +229,7 @@ mod tests {
 
     #[test]
     fn the_text_is_what_the_format_says() {
-        let (payload, schema) = write(&point());
+        let (payload, schema) = Writer::default().write(&point());
         assert_eq!(
             payload,
             r#"{"_measurement":"genData","_time":1700000000123456789,"region":"US","fuel":500.0,"count":3,"region_2":"north"}"#
@@ -227,23 +268,46 @@ mod tests {
         prop_oneof!["(_measurement|_time)(_2)?", "[ab](_2|:|\")?", "(?s).{1,6}"]
     }
 
-    proptest! {
-        #[test]
-        fn what_is_written_is_read_back(
+    prop_compose! {
+        fn any_point()(
             measurement in "(?s).{1,8}",
             tags in prop::collection::btree_map(name(), "(?s).{1,8}", 0..4),
             fields in prop::collection::btree_map(name(), value(), 1..5),
-            time_ns in any::<i64>(),
-        ) {
-            let point = Point {
+            time_ns: i64,
+        ) -> Point {
+            Point {
                 measurement: measurement.into(),
                 tags: tags.into_iter().map(|(tag, value)| (tag.into(), value.into())).collect(),
                 fields: fields.into_iter().map(|(field, value)| (field.into(), value)).collect(),
                 time_ns,
-            };
-            let (payload, schema) = write(&point);
-            let back = read(payload.as_bytes(), schema.as_bytes(), &mut Names::default()).unwrap();
-            prop_assert_eq!(format!("{:?}", &back), format!("{:?}", &point), "{} {}", payload, schema);
+            }
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_written_is_read_back(point in any_point(), others in prop::collection::vec(any_point(), 0..3)) {
+            let mut writer = Writer::default();
+            // The same columns twice, then others.
+            for point in [point.clone(), Point { time_ns: 0, ..point }].iter().chain(&others) {
+                let (payload, schema) = writer.write(point);
+                let back = read(&payload, &schema, &mut Names::default()).unwrap();
+                prop_assert_eq!(format!("{:?}", &back), format!("{:?}", point), "{:?} {:?}", payload, schema);
+            }
+        }
+    }
+
+    /// A layout is that of its columns and their types, not of their number.
+    #[test]
+    fn a_point_of_other_columns_has_its_own_schema() {
+        let mut writer = Writer::default();
+        writer.write(&point());
+        for (field, value) in [("fuel", FieldValue::Int(1)), ("load", FieldValue::Float(1.0))] {
+            let mut other = point();
+            other.fields[0] = (field.into(), value);
+            let own = writer.write(&other);
+            assert_eq!(own, Writer::default().write(&other));
+            assert_eq!(read(&own.0, &own.1, &mut Names::default()).unwrap(), other);
         }
     }
 }

@@ -79,11 +79,12 @@ pub fn records(
     topic_of: impl Fn(&BucketWrite) -> Result<Name>,
 ) -> Result<Output> {
     let mut output = Output::default();
+    let mut writer = RecordWriter::new(origin);
     for write in writes {
         let topic = topic_of(write)?;
         for point in &write.points {
             let time_ns = output.next_arrival(arrivals);
-            output.records.push(record(&topic, point, time_ns, origin));
+            output.records.push(writer.record(&topic, point, time_ns));
         }
     }
     Ok(output)
@@ -93,7 +94,7 @@ impl Output {
     /// Adds the run itself as a point of the bucket of runs.
     pub fn add_run(&mut self, topic: &Name, run: &RunRecord, name: &str, arrivals: &Arc<ArrivalClock>) {
         let time_ns = self.next_arrival(arrivals);
-        self.records.push(record(topic, &run_point(run, name), time_ns, None));
+        self.records.push(RecordWriter::new(None).record(topic, &run_point(run, name), time_ns));
     }
 
     /// Adds deletes of points, in the partitions in which they stand.
@@ -148,21 +149,35 @@ impl Output {
     }
 }
 
-fn record(topic: &Name, point: &Point, time_ns: i64, origin: Option<&Origin>) -> NewRecord {
-    let (payload, schema) = result_json::write(point);
-    let mut headers: Vec<(Name, Bytes)> = vec![
-        ("fm-time".into(), time_ns.to_string().into()),
-        ("content-type".into(), Bytes::from_static(b"application/json")),
-        ("fm-schema".into(), schema.into()),
-    ];
-    headers.extend(origin.into_iter().flat_map(Origin::headers));
-    NewRecord {
-        topic: topic.clone(),
-        partition: None,
-        key: series_key(&point.measurement, &point.tags).into(),
-        headers,
-        payload: payload.into(),
-        timestamp_ms: time_ns / 1_000_000,
+/// Makes records of points that all have one origin.
+struct RecordWriter {
+    points: result_json::Writer,
+    /// In front of those of the origin: time, content type, schema.
+    names: [Name; 3],
+    of_origin: Option<[(Name, Bytes); 3]>,
+}
+
+impl RecordWriter {
+    fn new(origin: Option<&Origin>) -> RecordWriter {
+        RecordWriter {
+            points: result_json::Writer::default(),
+            names: ["fm-time", "content-type", "fm-schema"].map(Name::from),
+            of_origin: origin.map(Origin::headers),
+        }
+    }
+
+    fn record(&mut self, topic: &Name, point: &Point, time_ns: i64) -> NewRecord {
+        let (payload, schema) = self.points.write(point);
+        let values = [Bytes::from(time_ns.to_string()), Bytes::from_static(b"application/json"), schema];
+        let own = self.names.iter().cloned().zip(values);
+        NewRecord {
+            topic: topic.clone(),
+            partition: None,
+            key: series_key(&point.measurement, &point.tags).into(),
+            headers: own.chain(self.of_origin.iter().flatten().cloned()).collect(),
+            payload,
+            timestamp_ms: time_ns / 1_000_000,
+        }
     }
 }
 

@@ -132,10 +132,10 @@ async fn results_and_records_of_others_are_read_too() {
         fields: vec![("n".into(), FieldValue::Int(3)), ("s".into(), FieldValue::String("x".into()))],
         time_ns: START,
     };
-    let (payload, schema) = result_json::write(&point);
-    let mut result = lines("b", START, &payload);
+    let (payload, schema) = result_json::Writer::default().write(&point);
+    let mut result = lines("b", START, std::str::from_utf8(&payload).unwrap());
     result.headers[2].1 = "application/json".into();
-    result.headers.push(("fm-schema".into(), schema.into()));
+    result.headers.push(("fm-schema".into(), schema));
     let mut foreign = lines("b", 0, "f v=1");
     foreign.headers.clear();
     foreign.timestamp_ms = START / 1_000_000;

@@ -193,6 +193,15 @@ fn no_record(operator: &str, value: &Value) -> Error {
 }
 
 impl Columns {
+    /// The value of a property in a row, which lies in a segment of the chunk.
+    pub fn value(&self, property: usize, table: usize, row: usize) -> Value {
+        match &self.properties[property].1 {
+            Vector::Constant(value) => value.clone(),
+            Vector::Table(cells) => cells.value(table),
+            Vector::Row(cells) => cells.value(row),
+        }
+    }
+
     /// The column type of the first value of a property that is no null; `None` if there is none.
     ///
     /// # Errors
