@@ -13,7 +13,7 @@ use fluxmill::catalogue::Catalogue;
 use fluxmill::clock::ManualClock;
 use fluxmill::diagnostic::Source;
 use fluxmill::engine::memory::MemoryWorld;
-use fluxmill::engine::{CollectedResults, Engine, RunError, RunReport, RunRequest, StoreWorld};
+use fluxmill::engine::{Engine, RunRequest, StoreWorld};
 use fluxmill::name::Name;
 use fluxmill::plan::World;
 use fluxmill::point::Point;
@@ -23,6 +23,7 @@ use fluxmill::store::{NewBucket, SeqPoint, SourcePartition, Store, StoreOptions}
 use fluxmill::table::csv;
 use fluxmill::time::rfc3339;
 
+use crate::support::outcome::Outcome;
 use crate::support::plain;
 
 /// The sweep offers at most so many operators to a scan; no case has a longer pipeline that a scan could take.
@@ -139,45 +140,7 @@ impl Case {
             cores,
             ..RunRequest::new(self.source.clone(), self.now_ns, world)
         };
-        let mut results = CollectedResults::default();
-        match engine.run(request, &mut results).await {
-            Ok(report) => Outcome::Done {
-                results: (results.results.iter())
-                    .map(|result| {
-                        assert!(result.complete);
-                        plain::result(&result.name, &result.chunks)
-                    })
-                    .collect(),
-                writes: writes(&report),
-                warnings: report.warnings,
-            },
-            Err(error) => Outcome::Failed(error_text(&self.source, &error)),
-        }
-    }
-}
-
-/// What came of a run.
-#[derive(Clone, PartialEq)]
-enum Outcome {
-    Done { results: Vec<plain::Result>, writes: String, warnings: Vec<String> },
-    Failed(String),
-}
-
-impl std::fmt::Display for Outcome {
-    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Outcome::Done { results, writes, warnings } => {
-                for result in results {
-                    write!(formatter, "{result}")?;
-                }
-                formatter.write_str(writes)?;
-                for warning in warnings {
-                    writeln!(formatter, "warning: {warning}")?;
-                }
-                Ok(())
-            }
-            Outcome::Failed(text) => formatter.write_str(text),
-        }
+        Outcome::of(engine, request).await
     }
 }
 
@@ -189,48 +152,6 @@ fn points(path: &Path) -> Result<Vec<Point>, String> {
         Some(bad) => Err(format!("{}:{}: {}", path.display(), bad.number, bad.message)),
         None => Ok(parsed.lines.into_iter().map(|line| line.point).collect()),
     }
-}
-
-/// Staged points as `# bucket name` and line protocol.
-fn writes(report: &RunReport) -> String {
-    let mut text = String::new();
-    for write in &report.writes {
-        writeln!(text, "# bucket {}", write.bucket_name).unwrap();
-        for point in &write.points {
-            line_protocol::write(&mut text, point).unwrap();
-        }
-    }
-    text
-}
-
-/// `line:column: message`, one line per problem, hints below.
-fn error_text(source: &Source, error: &RunError) -> String {
-    let mut text = String::new();
-    match error {
-        RunError::Refused(diagnostics) => {
-            for diagnostic in diagnostics {
-                let (line, column) = source.line_and_column(diagnostic.span.start);
-                writeln!(text, "{line}:{column}: {}", diagnostic.message).unwrap();
-                if let Some(help) = &diagnostic.help {
-                    writeln!(text, "  hint: {help}").unwrap();
-                }
-            }
-        }
-        RunError::Failed { error, report } => {
-            assert!(report.writes.is_empty(), "a failed run hands out points");
-            match error.span() {
-                Some(span) => {
-                    let (line, column) = source.line_and_column(span.start);
-                    writeln!(text, "{line}:{column}: {:?}: {}", error.kind(), error.message()).unwrap();
-                }
-                None => writeln!(text, "{:?}: {}", error.kind(), error.message()).unwrap(),
-            }
-            if let Some(hint) = error.hint() {
-                writeln!(text, "  hint: {hint}").unwrap();
-            }
-        }
-    }
-    text
 }
 
 fn cases() -> Vec<PathBuf> {

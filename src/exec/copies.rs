@@ -159,8 +159,8 @@ impl Copies {
                 self.figures[passed + 1].1.give(&out.chunks, began);
             }
             self.settle(passed)?;
-            told.extend(out.warnings.into_iter().map(Told::Warning));
-            for chunk in out.chunks {
+            told.extend(std::mem::take(&mut out.warnings).into_iter().map(Told::Warning));
+            for chunk in out.take_chunks()? {
                 self.push(passed + 1, chunk, told)?;
             }
             if !out.more {

@@ -13,6 +13,7 @@ use super::to::Staging;
 use crate::error::{Error, Result};
 use crate::operators::Out;
 use crate::plan::planner::{Step, StepKind};
+use crate::table::merge::Merging;
 use crate::table::pool::Reservation;
 use crate::table::{Chunk, StreamProps, size};
 
@@ -51,6 +52,8 @@ struct Running {
     open_ports: usize,
     span: crate::diagnostic::Span,
     name: &'static str,
+    /// Of tables that it gives.
+    merging: Reservation,
 }
 
 enum Work {
@@ -83,6 +86,7 @@ impl Network {
             running.push(Running {
                 work,
                 name,
+                merging: memory.reservation(),
                 consumers: step.consumers.clone(),
                 open_ports: step.inputs.len(),
                 span: step.span,
@@ -146,6 +150,7 @@ impl Network {
             }
             Some(Waiting::End(step, port)) => self.end(step, port)?,
             Some(Waiting::More(step)) => self.more(step)?,
+            Some(Waiting::Merging(step, merging)) => self.merge(step, merging)?,
         }
         Ok(true)
     }
@@ -180,6 +185,21 @@ impl Network {
         let mut out = Out::default();
         if let Work::Operator(operator) = &mut step.work {
             operator.resume(&mut out)?;
+        }
+        self.done(number, out, began)
+    }
+
+    /// The next chunk of the tables that a step gives.
+    fn merge(&mut self, number: usize, mut merging: Box<Merging>) -> Result<()> {
+        let began = self.figures.is_some().then(Instant::now);
+        let mut out = Out::default();
+        match merging.next_chunk().map_err(|error| error.at(self.steps[number].span))? {
+            Some(chunk) => {
+                out.push(chunk);
+                out.merging = Some(merging);
+            }
+            // A reservation always shrinks.
+            None => _ = self.steps[number].merging.set(0),
         }
         self.done(number, out, began)
     }
@@ -224,6 +244,10 @@ impl Network {
         if out.more {
             self.waiting.push(Waiting::More(number));
         }
+        if let Some(merging) = out.merging {
+            self.hold_merging(number, merging.memory())?;
+            self.waiting.push(Waiting::Merging(number, merging));
+        }
         let many = out.chunks.len() > FEW_CHUNKS && !self.steps[number].consumers.is_empty();
         let mut given = 0;
         for chunk in out.chunks.into_iter().rev() {
@@ -245,6 +269,16 @@ impl Network {
             self.waiting_bytes.set(bytes).map_err(refused)?;
         }
         Ok(())
+    }
+
+    /// Counts tables that a step gives.
+    fn hold_merging(&mut self, number: usize, bytes: usize) -> Result<()> {
+        if self.steps[number].merging.set(bytes).is_ok() {
+            return Ok(());
+        }
+        self.relieve()?;
+        let step = &mut self.steps[number];
+        step.merging.set(bytes).map_err(|full| refusal(&format!("{} wants", step.name), bytes, full).at(step.span))
     }
 
     fn pass_end(&mut self, number: usize) {
@@ -282,6 +316,8 @@ enum Waiting {
     End(usize, usize),
     /// A step that has more to give.
     More(usize),
+    /// Tables that a step gives.
+    Merging(usize, Box<Merging>),
 }
 
 /// What a step is called in messages.

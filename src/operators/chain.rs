@@ -23,46 +23,53 @@ impl Chain {
         }
         Ok(Chain(operators))
     }
-}
 
-/// What an operator has said that there is more of, all at once.
-fn rest(operator: &mut Box<dyn Operator>, out: &mut Out) -> Result<()> {
-    while std::mem::take(&mut out.more) {
-        operator.resume(out)?;
+    /// What the operators from one on make of a chunk.
+    fn pass(&mut self, at: usize, port: usize, chunk: Chunk, out: &mut Out) -> Result<()> {
+        let Some(operator) = self.0.get_mut(at) else {
+            out.push(chunk);
+            return Ok(());
+        };
+        let mut own = Out { room: out.room, ..Out::default() };
+        operator.push(port, chunk, &mut own)?;
+        self.pass_on(at, port, own, out)
     }
-    Ok(())
+
+    /// Hands what an operator has given to those behind it, chunk by chunk, so that little of it is there at once.
+    fn pass_on(&mut self, at: usize, port: usize, mut own: Out, out: &mut Out) -> Result<()> {
+        loop {
+            out.warnings.append(&mut own.warnings);
+            for chunk in own.chunks.drain(..) {
+                self.pass(at + 1, port, chunk, out)?;
+            }
+            match own.merging.take() {
+                Some(merging) if at + 1 == self.0.len() && !own.more => out.merging = Some(merging),
+                Some(mut merging) => {
+                    while let Some(chunk) = merging.next_chunk()? {
+                        self.pass(at + 1, port, chunk, out)?;
+                    }
+                }
+                None => {}
+            }
+            if !std::mem::take(&mut own.more) {
+                return Ok(());
+            }
+            self.0[at].resume(&mut own)?;
+        }
+    }
 }
 
 impl Operator for Chain {
     fn push(&mut self, port: usize, chunk: Chunk, out: &mut Out) -> Result<()> {
-        let mut chunks = vec![chunk];
-        for operator in &mut self.0 {
-            let mut own = Out::default();
-            for chunk in chunks {
-                operator.push(port, chunk, &mut own)?;
-                rest(operator, &mut own)?;
-            }
-            out.warnings.append(&mut own.warnings);
-            chunks = own.chunks;
-        }
-        out.chunks.append(&mut chunks);
-        Ok(())
+        self.pass(0, port, chunk, out)
     }
 
     fn finish(&mut self, port: usize, out: &mut Out) -> Result<()> {
-        let mut chunks = Vec::new();
-        for operator in &mut self.0 {
-            let mut own = Out::default();
-            for chunk in chunks {
-                operator.push(port, chunk, &mut own)?;
-                rest(operator, &mut own)?;
-            }
-            operator.finish(port, &mut own)?;
-            rest(operator, &mut own)?;
-            out.warnings.append(&mut own.warnings);
-            chunks = own.chunks;
+        for at in 0..self.0.len() {
+            let mut own = Out { room: out.room, ..Out::default() };
+            self.0[at].finish(port, &mut own)?;
+            self.pass_on(at, port, own, out)?;
         }
-        out.chunks.append(&mut chunks);
         Ok(())
     }
 

@@ -468,6 +468,7 @@ mod tests {
             }
         }
         operator.finish(0, &mut out).unwrap();
+        out.chunks = out.take_chunks().unwrap();
         show(&out.chunks)
     }
 

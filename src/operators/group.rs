@@ -117,7 +117,7 @@ impl Operator for GroupOperator {
 
     fn finish(&mut self, _port: usize, out: &mut Out) -> Result<()> {
         let merger = std::mem::replace(&mut self.merger, Merger::new(TableOrder::Arrival, Duplicates::Merge));
-        out.chunks.extend(merger.finish(0)?);
+        out.merge(merger.finish(0)?);
         Ok(())
     }
 

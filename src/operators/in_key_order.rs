@@ -55,9 +55,10 @@ struct InKeyOrder<O> {
 
 impl<O: Operator> InKeyOrder<O> {
     /// Takes what the operator has given.
-    fn take(&mut self, given: Out, out: &mut Out) {
+    fn take(&mut self, mut given: Out, out: &mut Out) -> Result<()> {
+        self.hold(given.take_chunks()?);
         out.warnings.extend(given.warnings);
-        self.hold(given.chunks);
+        Ok(())
     }
 
     fn hold(&mut self, chunks: Vec<Chunk>) {
@@ -82,14 +83,13 @@ impl<O: Operator> Operator for InKeyOrder<O> {
     fn push(&mut self, port: usize, chunk: Chunk, out: &mut Out) -> Result<()> {
         let mut given = Out::default();
         self.operator.push(port, chunk, &mut given)?;
-        self.take(given, out);
-        Ok(())
+        self.take(given, out)
     }
 
     fn finish(&mut self, port: usize, out: &mut Out) -> Result<()> {
         let mut given = Out::default();
         self.operator.finish(port, &mut given)?;
-        self.take(given, out);
+        self.take(given, out)?;
         let mut held = std::mem::take(&mut self.held);
         self.size = Tally::default();
         if self.scattered {
@@ -103,7 +103,7 @@ impl<O: Operator> Operator for InKeyOrder<O> {
             let mapping = *mappings.get(&chunk.shape, |shape| Ok(merger.mapping(Target::of_shape(shape))))?;
             merger.push(mapping, chunk)?;
         }
-        out.chunks.extend(merger.finish(0)?);
+        out.merge(merger.finish(0)?);
         Ok(())
     }
 

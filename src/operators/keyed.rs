@@ -80,7 +80,7 @@ impl<C: ChangesRows> Operator for Sorting<C> {
 
     fn finish(&mut self, _port: usize, out: &mut Out) -> Result<()> {
         if let Some(merger) = self.merger.take() {
-            out.chunks.extend(merger.finish(0)?);
+            out.merge(merger.finish(0)?);
         }
         Ok(())
     }

@@ -122,6 +122,7 @@ pub use window::Window;
 pub use window_aggregate::{AggregateWindow, WindowFunction};
 
 use crate::error::{Error, Result};
+use crate::table::merge::Merging;
 use crate::table::scan::PushOp;
 use crate::table::spill::SpillSpace;
 use crate::table::{Chunk, Shape, StreamProps};
@@ -136,13 +137,15 @@ pub struct Out {
     /// The operator has more to give than it wants to hold: [`Operator::resume`] is to be called once these chunks are
     /// worked off, before anything else reaches it.
     pub more: bool,
+    /// Tables that come behind those chunks, made as they are worked off; before anything else reaches the operator.
+    pub merging: Option<Box<Merging>>,
     /// How many bytes of memory there are, about, beside what it holds already: for operators that make many rows of few.
     pub room: usize,
 }
 
 impl Default for Out {
     fn default() -> Self {
-        Out { chunks: Vec::new(), warnings: Vec::new(), more: false, room: usize::MAX }
+        Out { chunks: Vec::new(), warnings: Vec::new(), more: false, merging: None, room: usize::MAX }
     }
 }
 
@@ -150,6 +153,20 @@ impl Out {
     /// Gives a chunk.
     pub fn push(&mut self, chunk: Chunk) {
         self.chunks.push(chunk);
+    }
+
+    /// Gives the tables of a merger, behind everything else.
+    pub fn merge(&mut self, merging: Merging) {
+        self.merging = Some(Box::new(merging));
+    }
+
+    /// Takes all that has been given, made at once: for operators that hold it.
+    pub fn take_chunks(&mut self) -> Result<Vec<Chunk>> {
+        let mut chunks = std::mem::take(&mut self.chunks);
+        if let Some(merging) = self.merging.take() {
+            chunks.extend(merging.all()?);
+        }
+        Ok(chunks)
     }
 
     /// Tells of something that was passed over.

@@ -189,7 +189,7 @@ impl<R: Rekeys> Operator for RekeyOperator<R> {
         let applied = self.rekeys.finish()?;
         self.take(applied, out)?;
         if let Some(merger) = self.merger.take() {
-            out.chunks.extend(merger.finish(self.next_id)?);
+            out.merge(merger.finish(self.next_id)?);
         }
         Ok(())
     }

@@ -82,7 +82,7 @@ impl Operator for TailOperator {
 
     fn finish(&mut self, _port: usize, out: &mut Out) -> Result<()> {
         let merger = std::mem::replace(&mut self.merger, Merger::new(TableOrder::KeySorted, Duplicates::Merge));
-        out.chunks.extend(merger.finish(0)?);
+        out.merge(merger.finish(0)?);
         Ok(())
     }
 

@@ -47,6 +47,7 @@ pub fn run(transform: &dyn Transform, props: StreamProps, chunks: Vec<Chunk>) ->
         operator.push(0, chunk, &mut out)?;
     }
     operator.finish(0, &mut out)?;
+    out.chunks = out.take_chunks()?;
     let gives = transform.gives(&[props]);
     if let Err(what) = check_stream(&out.chunks, gives.parts) {
         panic!("{}: {what}\n{}", transform.name(), show(&out.chunks));
@@ -77,6 +78,7 @@ fn run_copies(transform: &dyn Transform, props: StreamProps, chunks: Vec<Chunk>,
     }
     copy.into_iter().try_for_each(|copy| operator.absorb(copy))?;
     operator.finish(0, &mut out)?;
+    out.chunks = out.take_chunks()?;
     if let Err(what) = check_stream(&out.chunks, transform.gives(&[props]).parts) {
         panic!("{}: {what}\n{}", transform.name(), show(&out.chunks));
     }
@@ -126,6 +128,7 @@ pub fn run_pair(transform: &dyn Transform, left: &str, right: &str) -> Result<St
                 operator.push(port, chunk.clone(), &mut out)?;
             }
             operator.finish(port, &mut out)?;
+            out.chunks = out.take_chunks()?;
         }
         check_stream(&out.chunks, transform.gives(&props).parts).unwrap();
         Ok(show(&out.chunks))

@@ -94,12 +94,12 @@ impl TopNOperator {
     }
 
     /// Hands what the sorting gives to the limit.
-    fn pass(&mut self, sorted: Out, out: &mut Out) -> Result<()> {
-        out.warnings.extend(sorted.warnings);
+    fn pass(&mut self, mut sorted: Out, out: &mut Out) -> Result<()> {
         out.more |= sorted.more;
-        for chunk in sorted.chunks {
+        for chunk in sorted.take_chunks()? {
             self.limiter.push(0, chunk, out)?;
         }
+        out.warnings.extend(sorted.warnings);
         Ok(())
     }
 }

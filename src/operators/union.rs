@@ -74,7 +74,7 @@ impl Operator for UnionOperator {
                 merger.push(mapping, chunk).map_err(in_union)?;
             }
         }
-        out.chunks.extend(merger.finish(0)?);
+        out.merge(merger.finish(0)?);
         Ok(())
     }
 
@@ -107,8 +107,9 @@ mod tests {
             }
             operator.finish(*port, &mut out)?;
         }
-        check_stream(&out.chunks, Parts::Clustered).unwrap();
-        Ok(show(&out.chunks))
+        let chunks = out.take_chunks()?;
+        check_stream(&chunks, Parts::Clustered).unwrap();
+        Ok(show(&chunks))
     }
 
     /// flux-semantics 16.6, and 10: rows in the order of the inputs, whichever ends first.

@@ -4,15 +4,19 @@
 //! columns, ordering tables, moving rows) is here. Input tables must come whole and in order: parts of one table follow
 //! each other, ids ascend.
 
-use std::sync::Arc;
+mod batches;
+mod sources;
 
-use super::chunk::MAX_CHUNK_ROWS;
-use super::gather::{Gather, Stretch};
+use std::collections::VecDeque;
+
+use self::batches::Batch;
+pub use self::batches::Merging;
+use self::sources::Sources;
+use super::gather::Stretch;
 use super::key::{KeyIndex, KeyNumber, KeySchemaId, equal_runs};
 use super::layout::{LayoutId, Layouts};
 use super::scan::TableOrder;
-use super::size::Tally;
-use super::{Chunk, ColumnType, ColumnView, KeyBlock, Name, Place, Segment, Shape, TableId};
+use super::{Chunk, ColumnType, ColumnView, Name, Place, Shape, TableId};
 use crate::error::{Error, Result};
 
 /// A column of the tables that come out, and where the tables that go in have it.
@@ -94,8 +98,7 @@ pub struct Merger {
     mappings: Vec<Mapping>,
     /// Per key number.
     tables: Vec<Merged>,
-    chunks: Vec<(MappingId, Chunk)>,
-    size: Tally,
+    sources: Sources,
     parts: Vec<Part>,
     /// The input table that came last, and how many there have been.
     input: Option<TableId>,
@@ -113,8 +116,7 @@ impl Merger {
             layouts: Layouts::default(),
             mappings: Vec::new(),
             tables: Vec::new(),
-            chunks: Vec::new(),
-            size: Tally::default(),
+            sources: Sources::default(),
             parts: Vec::new(),
             input: None,
             inputs: 0,
@@ -140,34 +142,37 @@ impl Merger {
     /// # Errors
     /// FailedPrecondition when a column would have two types within a table, or for duplicates that are refused.
     pub fn push(&mut self, mapping: MappingId, chunk: Chunk) -> Result<()> {
-        let source = self.chunks.len() as u32;
+        let place = self.sources.place(mapping, &chunk);
+        let stretch = |rows: std::ops::Range<usize>| {
+            let first = place.first_row as usize;
+            Stretch::rows(place.source, rows.start + first..rows.end + first)
+        };
         let by_table = self.mappings[mapping as usize].by_table;
-        for (segment, rows) in chunk.tables() {
+        for (number, (segment, rows)) in chunk.tables().enumerate() {
             if self.input != Some(segment.table) {
                 self.input = Some(segment.table);
                 self.inputs += 1;
             }
             let key_row = segment.key_row as usize;
+            let held_key_row = place.key_row(number, &segment);
             if by_table {
                 let table = self.table(mapping, &chunk, key_row, 0, segment.table)?;
-                self.parts.push(Part { table, rows: Stretch::rows(source, rows), key_row: segment.key_row });
+                self.parts.push(Part { table, rows: stretch(rows), key_row: held_key_row });
                 continue;
             }
             let views = self.row_views(mapping, &chunk);
             let same = |left: usize, right: usize| views.iter().all(|view| view.cell(left).same(view.cell(right)));
             for run in equal_runs(rows, same) {
                 let table = self.table(mapping, &chunk, key_row, run.start, segment.table)?;
-                self.parts.push(Part { table, rows: Stretch::rows(source, run), key_row: segment.key_row });
+                self.parts.push(Part { table, rows: stretch(run), key_row: held_key_row });
             }
         }
-        self.size.add(&chunk);
-        self.chunks.push((mapping, chunk));
-        Ok(())
+        self.sources.hold(mapping, chunk)
     }
 
     /// What it holds, in bytes.
     pub fn memory(&self) -> usize {
-        self.size.bytes()
+        self.sources.memory()
             + self.keys.memory()
             + self.tables.capacity() * size_of::<Merged>()
             + self.parts.capacity() * size_of::<Part>()
@@ -184,17 +189,19 @@ impl Merger {
         if !parts.is_sorted_by_key(|part| part.table) {
             parts.sort_by_key(|part| part.table);
         }
-        let mut out = Batches::new(self);
+        self.sources.settle()?;
+        let (mut batch, mut chunks) = (Batch::default(), VecDeque::new());
         let mut rest = &parts[..];
         while let Some(first) = rest.first() {
             let len = rest.iter().take_while(|part| part.table == first.table).count();
-            out.table(first.table, TableId::from(first.table), &rest[..len], false)?;
+            batch.begin(self, first.table, TableId::from(first.table), &mut chunks)?;
+            rest[..len].iter().try_for_each(|part| batch.add(self, *part, &mut chunks))?;
+            batch.end(false);
             rest = &rest[len..];
         }
-        let chunks = out.finish()?;
-        self.chunks.clear();
-        self.size = Tally::default();
-        Ok(chunks)
+        batch.cut(self, &mut chunks)?;
+        self.sources.clear();
+        Ok(chunks.into())
     }
 
     /// Whether the keys of input tables decide the new keys in all mappings so far: no input table is split.
@@ -202,24 +209,12 @@ impl Merger {
         self.mappings.iter().all(|mapping| mapping.by_table)
     }
 
-    /// Gives everything that has not been given, and ends all tables. Their ids ascend from `first_id` in the order in
+    /// Everything that has not been given, and the end of all tables. Their ids ascend from `first_id` in the order in
     /// which they come out.
-    pub fn finish(mut self, first_id: TableId) -> Result<Vec<Chunk>> {
+    pub fn finish(mut self, first_id: TableId) -> Result<Merging> {
+        self.sources.settle()?;
         let order = self.order();
-        let mut rank = vec![0; order.len()];
-        for (place, table) in order.iter().enumerate() {
-            rank[*table as usize] = place;
-        }
-        let mut parts = std::mem::take(&mut self.parts);
-        parts.sort_by_key(|part| rank[part.table as usize]);
-        let mut out = Batches::new(&self);
-        let mut rest = &parts[..];
-        for (place, table) in order.iter().enumerate() {
-            let len = rest.iter().take_while(|part| part.table == *table).count();
-            out.table(*table, first_id + place as TableId, &rest[..len], true)?;
-            rest = &rest[len..];
-        }
-        out.finish()
+        Ok(Merging::new(self, order, first_id))
     }
 
     /// The tables in the order in which they come out.
@@ -280,159 +275,4 @@ impl Merger {
         });
         rows.collect()
     }
-}
-
-/// Chunks in the making out of a merger's parts: consecutive tables of one layout share a chunk.
-struct Batches<'a> {
-    merger: &'a Merger,
-    layout: LayoutId,
-    tables: Vec<KeyNumber>,
-    segments: Vec<Segment>,
-    parts: Vec<Part>,
-    len: usize,
-    chunks: Vec<Chunk>,
-}
-
-impl<'a> Batches<'a> {
-    fn new(merger: &'a Merger) -> Self {
-        Batches {
-            merger,
-            layout: 0,
-            tables: Vec::new(),
-            segments: Vec::new(),
-            parts: Vec::new(),
-            len: 0,
-            chunks: Vec::new(),
-        }
-    }
-
-    fn table(&mut self, table: KeyNumber, id: TableId, parts: &[Part], done: bool) -> Result<()> {
-        let layout = self.merger.tables[table as usize].layout;
-        if layout != self.layout || self.len == MAX_CHUNK_ROWS || self.segments.len() == MAX_CHUNK_ROWS {
-            self.cut()?;
-            self.layout = layout;
-        }
-        self.open(table, id);
-        for part in parts {
-            let mut rest = *part;
-            while self.len + rest.rows.count as usize > MAX_CHUNK_ROWS {
-                let fits = (MAX_CHUNK_ROWS - self.len) as u32;
-                self.parts.push(Part { rows: Stretch { count: fits, ..rest.rows }, ..rest });
-                rest.rows.start += fits;
-                rest.rows.count -= fits;
-                self.len = MAX_CHUNK_ROWS;
-                self.cut()?;
-                self.open(table, id);
-            }
-            self.len += rest.rows.count as usize;
-            self.parts.push(rest);
-        }
-        if let Some(segment) = self.segments.last_mut() {
-            segment.end = self.len as u32;
-            segment.done = done;
-        }
-        Ok(())
-    }
-
-    fn open(&mut self, table: KeyNumber, id: TableId) {
-        let key_row = self.tables.len() as u32;
-        self.tables.push(table);
-        self.segments.push(Segment { table: id, key_row, end: self.len as u32, done: false });
-    }
-
-    /// Makes a chunk of what has been collected.
-    fn cut(&mut self) -> Result<()> {
-        if self.segments.is_empty() {
-            return Ok(());
-        }
-        if let Some(segment) = self.segments.last_mut() {
-            segment.end = self.len as u32;
-        }
-        let merger = self.merger;
-        let shape = merger.layouts.shape(self.layout);
-        let mut keys = Vec::new();
-        for column in shape.key_columns() {
-            keys.push(merger.keys.gather(&column.name, column.column_type, self.tables.iter().copied())?);
-        }
-        let moves = Moves::new(merger, &self.parts);
-        let mut rows = Vec::new();
-        for column in shape.row_columns() {
-            rows.push(moves.column(&column.name, column.column_type)?);
-        }
-        self.chunks.push(Chunk {
-            shape: Arc::clone(shape),
-            keys: Arc::new(KeyBlock { columns: keys }),
-            segments: std::mem::take(&mut self.segments),
-            rows,
-            len: std::mem::take(&mut self.len),
-        });
-        self.tables.clear();
-        self.parts.clear();
-        Ok(())
-    }
-
-    fn finish(mut self) -> Result<Vec<Chunk>> {
-        self.cut()?;
-        Ok(self.chunks)
-    }
-}
-
-/// The rows of a chunk in the making, column by column. A column may stand in the rows of one source, in the key of
-/// another and be absent from a third.
-struct Moves<'a> {
-    merger: &'a Merger,
-    parts: &'a [Part],
-    from_rows: Gather,
-    from_keys: Gather,
-    /// The mappings of the sources that are used.
-    mappings: Vec<MappingId>,
-}
-
-impl<'a> Moves<'a> {
-    fn new(merger: &'a Merger, parts: &'a [Part]) -> Self {
-        let mut mappings: Vec<MappingId> =
-            parts.iter().map(|part| merger.chunks[part.rows.source as usize].0).collect();
-        mappings.sort_unstable();
-        mappings.dedup();
-        let from_rows = Gather::new(parts.iter().map(|part| part.rows));
-        let from_keys = Gather::new(parts.iter().map(key_stretch));
-        Moves { merger, parts, from_rows, from_keys, mappings }
-    }
-
-    fn column(&self, name: &Name, column_type: ColumnType) -> Result<arrow::array::ArrayRef> {
-        let places: Vec<Option<Place>> = self.mappings.iter().map(|mapping| self.place(*mapping, name)).collect();
-        let in_rows = places.iter().any(|place| matches!(place, Some(Place::Row(_))));
-        let in_keys = places.iter().any(|place| matches!(place, Some(Place::Key(_))));
-        let place_in = |source: u32| {
-            let (mapping, chunk) = &self.merger.chunks[source as usize];
-            let at = self.mappings.binary_search(mapping).ok()?;
-            match places[at]? {
-                Place::Key(index) => chunk.keys.columns.get(index as usize),
-                Place::Row(index) => chunk.rows.get(index as usize),
-            }
-        };
-        match (in_rows, in_keys) {
-            (_, false) => self.from_rows.column(column_type, place_in),
-            (false, true) => self.from_keys.column(column_type, place_in),
-            (true, true) => {
-                let stretch = |part: &Part| {
-                    let mapping = self.merger.chunks[part.rows.source as usize].0;
-                    match self.place(mapping, name) {
-                        Some(Place::Key(_)) => key_stretch(part),
-                        _ => part.rows,
-                    }
-                };
-                Gather::new(self.parts.iter().map(stretch)).column(column_type, place_in)
-            }
-        }
-    }
-
-    fn place(&self, mapping: MappingId, name: &Name) -> Option<Place> {
-        let targets = &self.merger.mappings[mapping as usize].targets;
-        targets.iter().find(|target| target.name == *name).map(|target| target.from)
-    }
-}
-
-fn key_stretch(part: &Part) -> Stretch {
-    Stretch::repeat(part.rows.source, part.key_row as usize, part.rows.count as usize)
 }

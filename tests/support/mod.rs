@@ -5,6 +5,7 @@ pub mod daemon;
 pub mod device;
 #[cfg(feature = "kafka")]
 pub mod kafka;
+pub mod outcome;
 pub mod plain;
 #[cfg(feature = "repl")]
 pub mod pty;

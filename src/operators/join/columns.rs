@@ -163,7 +163,7 @@ impl JoinColumns {
                 }
             }
         }
-        merger.finish(0)
+        merger.finish(0)?.all()
     }
 
     /// What becomes of tables of two shapes; `None` if one of them lacks a column that is joined on.

@@ -231,7 +231,7 @@ impl JoinTables {
             own.flush(self, sides, batches, host)?;
             own.program.give(self, &mut merger)?;
         }
-        merger.finish(0)
+        merger.finish(0)?.all()
     }
 
     fn order(&self, batches: &[Batch], side: usize) -> Result<Vec<Ordered>> {

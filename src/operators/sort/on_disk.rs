@@ -114,6 +114,7 @@ fn run(
         }
     }
     operator.finish(0, &mut out)?;
+    out.chunks = out.take_chunks()?;
     check_stream(&out.chunks, transform.gives(&[props(parts)]).parts).unwrap();
     Ok(out.chunks)
 }

@@ -155,7 +155,7 @@ proptest! {
         let mut chain = Chain::new(&short.definition(), &props).unwrap();
         let mut out = Out::default();
         let long = tables(&input).into_iter().try_for_each(|chunk| chain.push(0, chunk, &mut out));
-        let long = long.and_then(|()| chain.finish(0, &mut out)).map(|()| show(&out.chunks));
+        let long = long.and_then(|()| chain.finish(0, &mut out)).and_then(|()| out.take_chunks()).map(|chunks| show(&chunks));
         prop_assert_eq!(fused.map_err(|error| error.to_string()), long.map_err(|error| error.to_string()));
     }
 }
