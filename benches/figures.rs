@@ -15,12 +15,13 @@ mod stored;
 mod task;
 
 /// A part: its name, and what prints it.
-const PARTS: [(&str, fn()); 12] = [
+const PARTS: [(&str, fn()); 13] = [
     ("parse", parse::figures),
     ("task", task::figures),
     ("rows", rows::figures),
     ("pushed", pushed::figures),
     ("laws", pushed::laws),
+    ("cores", pushed::cores),
     ("http", load::http),
     ("mqtt", load::mqtt),
     ("size", disk::size),

@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use fluxmill::engine::Engine;
+use fluxmill::engine::{Engine, RunRequest};
 
 use crate::measure::{Cost, middle};
 use crate::stored::{FIELDS, HOUR_NS, Stored, Sum, value};
@@ -83,7 +83,7 @@ fn print(name: &str, costs: Vec<Cost>, points: usize) {
     );
 }
 
-/// How cost grows: with rows, with series at the same number of points, and what a second core brings.
+/// How cost grows: with rows, and with series at the same number of points.
 pub fn laws() {
     runtime().block_on(async {
         println!("a full scan (a filter by value that keeps all, then count, by operators) and last() of each series");
@@ -125,6 +125,41 @@ async fn scan_and_last(series: usize, rows: usize) -> (f64, Duration, Duration) 
     let ms = |time: Duration| time.as_secs_f64() * 1e3;
     println!("{all:>10} {series:>8} | {:>12.1} {:>12.1} | {:>12.2}", ms(scan.cpu), ms(scan.wall), ms(last.cpu));
     (all, scan.cpu, last.cpu)
+}
+
+/// What a second core brings: scans whose rows operators work on, the same on one core and on two.
+pub fn cores() {
+    runtime().block_on(async {
+        let stored = Stored::fill(1_000, 1_667).await;
+        let engine = Engine::new();
+        println!("{} points of {} generators on one core and on two", stored.points(), stored.generators);
+        println!("{:>8} | {:>10} {:>10} | {:>10} {:>10} | {:>6}", "query", "cpu 1 ms", "wall 1 ms", "cpu 2 ms", "wall 2 ms", "faster");
+        let keeps_all = "|> filter(fn: (r) => r._value >= 0.0)";
+        let wide = "|> pivot(rowKey: [\"_time\"], columnKey: [\"_field\"], valueColumn: \"_value\") |> map(fn: (r) => ({r with _value: r.fuel + r.load}))";
+        for (name, query, offered) in [("filter", keeps_all, 1), ("pivot", wide, usize::MAX)] {
+            let script = format!("{READ} {query} |> count() |> group() |> sum()");
+            let mut costs = Vec::new();
+            for cores in [1, 2] {
+                let change = |request: &mut RunRequest| {
+                    request.max_push_ops = offered;
+                    request.cores = cores;
+                };
+                let check = |got: Sum| assert_eq!(got.rows, 1, "{name}");
+                costs.push(middle(stored.rounds_with(&engine, &script, ROUNDS, change, check).await).0);
+            }
+            let ms = |time: Duration| time.as_secs_f64() * 1e3;
+            let (one, two) = (&costs[0], &costs[1]);
+            println!(
+                "{name:>8} | {:>10.1} {:>10.1} | {:>10.1} {:>10.1} | {:>6.2}",
+                ms(one.cpu),
+                ms(one.wall),
+                ms(two.cpu),
+                ms(two.wall),
+                one.wall.as_secs_f64() / two.wall.as_secs_f64()
+            );
+        }
+        println!("(at least 1.7)\n");
+    });
 }
 
 /// The slope of log(y) over log(x), by least squares.

@@ -135,9 +135,21 @@ impl Stored {
         (rounds, offered): (usize, usize),
         check: impl Fn(Sum),
     ) -> Vec<Cost> {
+        self.rounds_with(engine, script, rounds, |request| request.max_push_ops = offered, check).await
+    }
+
+    /// Runs a script over and over, changed in some way, and checks each answer.
+    pub async fn rounds_with(
+        &self,
+        engine: &Engine,
+        script: &str,
+        rounds: usize,
+        change: impl Fn(&mut RunRequest),
+        check: impl Fn(Sum),
+    ) -> Vec<Cost> {
         let mut costs = Vec::new();
         for _ in 0..rounds {
-            let run = self.run(engine, script, |request| request.max_push_ops = offered);
+            let run = self.run(engine, script, &change);
             let (got, cost) = cost(|| tokio::task::block_in_place(|| tokio::runtime::Handle::current().block_on(run)));
             check(got.0);
             costs.push(cost);

@@ -54,7 +54,7 @@ impl AtWork {
     pub fn settle(&mut self, memory: &Memory) -> Result<bool> {
         let bytes = self.operator.memory();
         if bytes > memory.share() {
-            self.to_disk(memory)?;
+            self.go_to_disk(memory)?;
         }
         Ok(self.count().is_ok())
     }
@@ -70,14 +70,14 @@ impl AtWork {
 
     /// Goes to disk if it can.
     pub fn relieve(&mut self, memory: &Memory) -> Result<()> {
-        if self.to_disk(memory)? {
+        if self.go_to_disk(memory)? {
             // Where it has grown all the same, its own next step tells.
             let _ = self.count();
         }
         Ok(())
     }
 
-    fn to_disk(&mut self, memory: &Memory) -> Result<bool> {
+    fn go_to_disk(&mut self, memory: &Memory) -> Result<bool> {
         self.operator.relieve(memory.space()).map_err(|error| error.at(self.span))
     }
 
