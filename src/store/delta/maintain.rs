@@ -89,7 +89,8 @@ impl Table {
             // Deletes stay as long as a file with younger rows may have what they hide: should the bucket keep rows longer
             // from now on, they would be back.
             let kept = list.files.iter().filter(|file| !file.deletes && !is_old(file)).map(|file| file.times.0).min();
-            let goes = |file: &DataFile| is_old(file) && !(file.deletes && kept.is_some_and(|kept| kept <= file.times.1));
+            let goes =
+                |file: &DataFile| is_old(file) && !(file.deletes && kept.is_some_and(|kept| kept <= file.times.1));
             list.files.iter().filter(|file| goes(file)).cloned().collect()
         };
         if expired(&self.file_list()).is_empty() {

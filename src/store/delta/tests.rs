@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod any_sequence;
+mod damaged;
 mod faulty_disk;
 mod flushes;
 mod forgetful_disk;
@@ -106,6 +107,19 @@ impl Bench {
             }
         }
         Ok(overlapping)
+    }
+
+    /// Compacts the files of all tables that `which` chooses, which are of one day and kind; returns how many there were.
+    async fn compact_files(&self, which: impl Fn(&DataFile) -> bool) -> usize {
+        let mut chosen = 0;
+        for table in self.store().tables() {
+            let list = table.file_list();
+            let inputs: Vec<_> = list.files.iter().filter(|file| which(file)).cloned().collect();
+            chosen += inputs.len();
+            let mut maintainer = table.files.maintainer.lock().await;
+            table.compact(&mut maintainer, &list, inputs, &self.context()).await.unwrap();
+        }
+        chosen
     }
 
     fn base(&self) -> PathBuf {

@@ -13,7 +13,8 @@ use crate::point::FieldValue::Float;
 use crate::point::delete::Deleted;
 
 /// Tag sets of series of which points are deleted by name.
-const NAMED: &[&[(&str, &str)]] = &[&[], &[("host", "u")], &[("host", "v")], &[("A", "u")], &[("A", "u"), ("host", "u")]];
+const NAMED: &[&[(&str, &str)]] =
+    &[&[], &[("host", "u")], &[("host", "v")], &[("A", "u")], &[("A", "u"), ("host", "u")]];
 
 /// Conditions of deletes by range.
 const CONDITIONS: &[&[(&str, bool, &str)]] = &[
@@ -57,7 +58,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         1 => (0usize..2, 1usize..12).prop_map(|(own, records)| Step::Again(own, records)),
         8 => on_files.clone(),
         2 => (0usize..40, names, on_files).prop_map(|(steps, names, step)| Step::PowerCut(steps, names, Box::new(step))),
-        1 => (1i64..16).prop_map(Step::Age),
+        2 => (1i64..40).prop_map(Step::Age),
         1 => Just(Step::Restart),
     ];
     prop::collection::vec(step, 1..20)

@@ -29,12 +29,12 @@ impl FaultyDisk {
         FaultyDisk { inner, fault: Mutex::new(None) }
     }
 
-    fn fail(&self, write: usize, fault: Fault) {
+    pub(super) fn fail(&self, write: usize, fault: Fault) {
         *self.fault.lock() = Some((write, fault));
     }
 
     /// Whether the fault has happened.
-    fn has_failed(&self) -> bool {
+    pub(super) fn has_failed(&self) -> bool {
         self.fault.lock().is_none()
     }
 

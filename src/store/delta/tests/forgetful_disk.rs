@@ -35,6 +35,8 @@ struct Unsynced {
     left: usize,
     /// Steps that were done.
     done: usize,
+    /// Whether the last of them gave or took the name of a file that others look for.
+    named_last: bool,
     /// Names that their directory may forget, with what had the name before.
     names: Vec<(PathBuf, Option<Vec<u8>>)>,
     /// Files whose bytes are not synced.
@@ -44,7 +46,7 @@ struct Unsynced {
 impl ForgetfulDisk {
     /// A disk with power for ever.
     pub(super) fn new() -> Arc<Self> {
-        let state = Unsynced { left: usize::MAX, done: 0, names: Vec::new(), files: Vec::new() };
+        let state = Unsynced { left: usize::MAX, done: 0, named_last: false, names: Vec::new(), files: Vec::new() };
         Arc::new(ForgetfulDisk { state: Mutex::new(state) })
     }
 
@@ -69,6 +71,12 @@ impl ForgetfulDisk {
         self.state.lock().done
     }
 
+    /// Whether the last step gave or took a name that lists show and that is not synced: the two kinds of file systems then
+    /// differ.
+    pub(super) fn named_last(&self) -> bool {
+        self.state.lock().named_last
+    }
+
     fn step(&self) -> io::Result<MutexGuard<'_, Unsynced>> {
         let mut state = self.state.lock();
         if state.left == 0 {
@@ -76,6 +84,7 @@ impl ForgetfulDisk {
         }
         state.left -= 1;
         state.done += 1;
+        state.named_last = false;
         Ok(state)
     }
 
@@ -116,6 +125,7 @@ impl Disk for ForgetfulDisk {
         let mut state = self.step()?;
         RealDisk.link(from, to)?;
         state.names.push((to.into(), None));
+        state.named_last = true;
         if state.files.iter().any(|unsynced| unsynced == from) {
             state.files.push(to.into());
         }
@@ -127,6 +137,7 @@ impl Disk for ForgetfulDisk {
         let before = std::fs::read(to).ok();
         RealDisk.rename(from, to)?;
         state.names.push((to.into(), before));
+        state.named_last = true;
         for unsynced in state.files.iter_mut().filter(|unsynced| *unsynced == from) {
             *unsynced = to.into();
         }
@@ -138,6 +149,7 @@ impl Disk for ForgetfulDisk {
         let before = std::fs::read(path)?;
         RealDisk.remove(path)?;
         state.names.push((path.into(), Some(before)));
+        state.named_last = !path.to_string_lossy().contains('#');
         Ok(())
     }
 

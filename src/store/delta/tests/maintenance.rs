@@ -1,6 +1,7 @@
 //! Compaction, retention and vacuum: files become fewer, what is too old or deleted goes, and no read shows a difference.
 
 use super::super::super::{Bucket, CompactReport, MaintenanceReport, SeqDelete, SeqPoint, Snapshot};
+use super::faulty_disk::Fault;
 use super::{Bench, Cell, Oracle, START, always, files_below, partition, read_all, row, values};
 use crate::clock::Clock;
 use crate::point::FieldValue::Int;
@@ -95,6 +96,68 @@ async fn vacuum_finds_what_a_crash_left() {
     assert_eq!(bench.store().maintain(bench.clock.advance(far)).await.unwrap().vacuumed, 3);
     assert_eq!(files_below(&bench.table_directory("m"), ".parquet").len(), 1);
     assert_eq!(values(&bench.read(always(), &[]).await), [0, 1].map(Cell::Int));
+}
+
+/// A compaction that was reported as failed has happened all the same: what it wrote is no leftover, and what it replaced
+/// stays while a scan has it.
+#[tokio::test(flavor = "multi_thread")]
+async fn vacuum_knows_a_commit_that_was_reported_as_failed() {
+    const FAR_NS: i64 = 40 * 365 * 86_400_000_000_000;
+    let mut bench = Bench::new().await;
+    let source = partition("b", 0);
+    for i in 0..2u64 {
+        bench.apply(&source, &[row(i, START + i as i64, "m", &[], &[("x", Int(i as i64))], START + i as i64)]);
+        bench.store().flush_all().await.unwrap();
+    }
+    let pinned = bench.store().offer(&SourceRef { bucket: bench.bucket.clone(), bounds: always() }, &[], 0).unwrap();
+    // The first write is the file, the second the commit.
+    bench.disk.fail(1, Fault::Unknown);
+    bench.store().compact_bucket(&bench.bucket).await.unwrap_err();
+    assert_eq!(files_below(&bench.table_directory("m"), ".parquet").len(), 3);
+    bench.store().maintain(bench.clock.advance(FAR_NS)).await.unwrap();
+    assert_eq!(values(&read_all(pinned).await), [0, 1].map(Cell::Int));
+    bench.store().maintain(bench.clock.advance(FAR_NS)).await.unwrap();
+    assert_eq!(values(&bench.read(always(), &[]).await), [0, 1].map(Cell::Int));
+    assert_eq!(files_below(&bench.table_directory("m"), ".parquet").len(), 1);
+    bench.reopen().await;
+    assert_eq!(values(&bench.read(always(), &[]).await), [0, 1].map(Cell::Int));
+}
+
+/// Rows of deletes that are older than the bucket keeps stay where a file has younger rows too: its old rows are hidden by
+/// them when the bucket keeps rows longer from then on.
+#[tokio::test(flavor = "multi_thread")]
+async fn deleted_rows_stay_deleted_when_a_bucket_keeps_rows_longer() {
+    const HOUR_NS: i64 = 3_600_000_000_000;
+    let mut bench = Bench::new().await;
+    let source = partition("b", 0);
+    let keep = |retention_ns| move |bucket: &mut Bucket| bucket.retention_ns = retention_ns;
+    let point = |offset: u64, time_ns: i64| {
+        row(offset, START + offset as i64, "m", &[("host", "a")], &[("x", Int(offset as i64))], time_ns)
+    };
+    let rows = [point(0, START), point(1, START + 1), point(2, START + 2 * HOUR_NS)];
+    bench.apply(&source, &rows);
+    bench.store().flush_all().await.unwrap();
+    for (offset, time_ns) in [(3, START), (4, START + 1)] {
+        let series = SeriesName { measurement: "m".into(), tags: [("host".into(), "a".into())].into() };
+        let what = Deleted::Points(vec![PointSet { series: vec![series], times: vec![time_ns] }]);
+        let delete = SeqDelete { offset, seq: START + 10, what: &what };
+        bench.store().delete(&bench.bucket, &source, delete).unwrap();
+        bench.store().advance(&source, offset + 1);
+        bench.store().flush_all().await.unwrap();
+    }
+    bench.store().update_bucket(&bench.bucket, keep(Some(HOUR_NS))).unwrap();
+    let now = bench.clock.advance(3 * HOUR_NS);
+    assert_eq!(bench.store().maintain(now).await.unwrap().expired, 0);
+    // Both files of deletes become one, the file of rows is left as it is.
+    assert_eq!(bench.compact_files(|file| file.deletes).await, 2);
+    bench.store().update_bucket(&bench.bucket, keep(None)).unwrap();
+    assert_eq!(values(&bench.read(always(), &[]).await), [2].map(Cell::Int));
+    bench.reopen().await;
+    assert_eq!(values(&bench.read(always(), &[]).await), [2].map(Cell::Int));
+    // When all rows are too old, the deletes go with them.
+    bench.store().update_bucket(&bench.bucket, keep(Some(HOUR_NS))).unwrap();
+    let now = bench.clock.advance(HOUR_NS);
+    assert_eq!(bench.store().maintain(now).await.unwrap().expired, 2);
 }
 
 /// Rows older than the bucket keeps are not read, and files of such rows alone are dropped.

@@ -7,12 +7,12 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use super::forgetful_disk::{ForgetfulDisk, UnsyncedNames};
-use super::{Bench, Clock, Oracle, PlainTable, START, SeqPoint, SourcePartition, overlap, partition};
+use super::{Bench, Clock, Oracle, PlainTable, START, SeqPoint, SourcePartition, overlap, partition, read_all};
 use crate::error::ErrorKind;
 use crate::point::Point;
 use crate::point::delete::{Condition, ConditionOp, Deleted, PointSet, RangeDelete, SeriesName};
 use crate::store::{Bucket, MaintenanceReport, SeqDelete};
-use crate::table::scan::{Bounds, PushOp};
+use crate::table::scan::{Bounds, PushOp, SourceRef};
 
 const HOUR_NS: i64 = 3_600_000_000_000;
 const DAY_NS: i64 = 24 * HOUR_NS;
@@ -264,15 +264,27 @@ impl Sink {
         (oracle, deleted_in_files)
     }
 
-    /// Compares reads of the bucket with the log: all of it, and one of several other ranges and depths.
+    /// Compares a read of everything with the log.
+    pub(super) async fn check_everything(&mut self) {
+        self.compare(None).await;
+    }
+
+    /// Compares reads of the bucket with the log: of everything, and of one of several ranges at one of several depths, which
+    /// is also read in pieces and as wide tables.
     pub(super) async fn check(&mut self, which: usize) {
+        self.compare(Some(which)).await;
+    }
+
+    async fn compare(&mut self, which: Option<usize>) {
         let (oracle, deleted_in_files) = self.oracle();
         self.seen.deleted_in_files += deleted_in_files;
         let keep_from_ns = self.bench.clock.now_ns() - RETENTION_NS;
         let keep = |_: &str, _: &[(String, String)], _: &str, time_ns: i64| time_ns >= keep_from_ns;
         let everything = Bounds { start_ns: 0, stop_ns: i64::MAX };
-        let long = oracle.long(everything, keep);
-        assert_eq!(self.bench.read(everything, &[]).await, long, "everything");
+        let source = SourceRef { bucket: self.bench.bucket.clone(), bounds: everything };
+        let all = read_all(self.bench.store().offer(&source, &[], 0).unwrap()).await;
+        assert_eq!(all, oracle.long(everything, keep), "everything");
+        let Some(which) = which else { return };
         let bounds = [
             Bounds { start_ns: time(3), stop_ns: time(17) },
             everything,
