@@ -54,7 +54,9 @@ impl Table {
             remove_unfinished(&directory, before_ms)
                 .map_err(|error| Error::unavailable(format!("removing unfinished files: {error}")))
         });
-        Ok(gone.len() + unfinished.await?)
+        let unfinished = unfinished.await?;
+        failpoint("vacuum.done");
+        Ok(gone.len() + unfinished)
     }
 
     /// The files that nothing needs.

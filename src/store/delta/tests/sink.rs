@@ -108,9 +108,15 @@ pub(super) struct Sink {
     pub(super) seen: Seen,
     logs: [Vec<Record>; 2],
     sources: [SourcePartition; 2],
+    at: Positions,
+}
+
+/// How far the sink is, in each partition.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Positions {
     /// The record that comes next.
-    position: [usize; 2],
-    /// The greatest that the position was.
+    next: [usize; 2],
+    /// The greatest that this was.
     furthest: [usize; 2],
     /// Where a restart begins.
     committed: [usize; 2],
@@ -129,13 +135,22 @@ impl Sink {
             seen: Seen::default(),
             logs: Default::default(),
             sources: [partition("b", 0), partition("b", 1)],
-            position: [0; 2],
-            furthest: [0; 2],
-            committed: [0; 2],
+            at: Positions::default(),
         };
         sink.bench.options.vacuum_after_ns = 0;
         sink.restart().await;
         sink
+    }
+
+    /// How far it is.
+    pub(super) fn positions(&self) -> Positions {
+        self.at
+    }
+
+    /// Opens the bucket again whose files are as they were when the sink was at these positions.
+    pub(super) async fn back_to(&mut self, positions: Positions) {
+        self.at = positions;
+        self.restart().await;
     }
 
     /// Appends a record to a partition.
@@ -148,7 +163,7 @@ impl Sink {
 
     /// Appends a record in the midst of what is not yet applied.
     pub(super) fn insert(&mut self, own: usize, at: usize, record: Record) {
-        let at = at.clamp(self.furthest[own], self.logs[own].len());
+        let at = at.clamp(self.at.furthest[own], self.logs[own].len());
         let later = self.logs[own].split_off(at);
         self.append(own, record);
         later.into_iter().for_each(|record| self.append(own, record));
@@ -174,13 +189,13 @@ impl Sink {
         let store = self.bench.store();
         let done = match step {
             Step::Apply(own, records) => {
-                let end = (self.position[*own] + records).min(self.logs[*own].len());
+                let end = (self.at.next[*own] + records).min(self.logs[*own].len());
                 self.apply(*own, end);
                 Ok(())
             }
             Step::Again(own, records) => {
-                self.position[*own] = self.position[*own].saturating_sub(*records);
-                store.restart_source(&self.sources[*own], self.position[*own] as u64);
+                self.at.next[*own] = self.at.next[*own].saturating_sub(*records);
+                store.restart_source(&self.sources[*own], self.at.next[*own] as u64);
                 Ok(())
             }
             Step::Flush => store.flush_all().await.map(drop),
@@ -213,7 +228,7 @@ impl Sink {
         }
         for own in 0..2 {
             let low_water = self.bench.store().low_water(&self.sources[own]);
-            self.committed[own] = low_water.map_or(self.committed[own], |at| at as usize);
+            self.at.committed[own] = low_water.map_or(self.at.committed[own], |at| at as usize);
         }
         done.is_ok()
     }
@@ -221,17 +236,17 @@ impl Sink {
     /// Opens the bucket again and reads the log from where everything before is durable.
     pub(super) async fn restart(&mut self) {
         self.bench.reopen_on(self.disk.files(&self.bench.base())).await;
-        self.seen.replays += usize::from((0..2).any(|own| self.committed[own] < self.furthest[own]));
+        self.seen.replays += usize::from((0..2).any(|own| self.at.committed[own] < self.at.furthest[own]));
         for own in 0..2 {
-            self.position[own] = self.committed[own];
-            self.bench.store().restart_source(&self.sources[own], self.committed[own] as u64);
-            self.apply(own, self.furthest[own]);
+            self.at.next[own] = self.at.committed[own];
+            self.bench.store().restart_source(&self.sources[own], self.at.committed[own] as u64);
+            self.apply(own, self.at.furthest[own]);
         }
     }
 
     fn apply(&mut self, own: usize, end: usize) {
         let (store, bucket, source) = (self.bench.store(), &self.bench.bucket, &self.sources[own]);
-        for offset in self.position[own]..end {
+        for offset in self.at.next[own]..end {
             match &self.logs[own][offset] {
                 Record::Rows(rows) => assert_eq!(store.apply(bucket, source, rows).unwrap(), []),
                 Record::Delete(seq, what) => {
@@ -240,15 +255,15 @@ impl Sink {
             }
             store.advance(source, offset as u64 + 1);
         }
-        self.position[own] = end;
-        self.furthest[own] = self.furthest[own].max(end);
+        self.at.next[own] = end;
+        self.at.furthest[own] = self.at.furthest[own].max(end);
     }
 
     /// What the log says that the bucket holds: rows that no delete of a later arrival names; and how many rows below the
     /// committed positions one does name.
     fn oracle(&self) -> (Oracle, usize) {
         let (mut oracle, mut deleted_in_files) = (Oracle::default(), 0);
-        let read = || (0..2).flat_map(|own| self.logs[own][..self.furthest[own]].iter().map(move |one| (own, one)));
+        let read = || (0..2).flat_map(|own| self.logs[own][..self.at.furthest[own]].iter().map(move |one| (own, one)));
         for (own, record) in read() {
             let Record::Rows(rows) = record else { continue };
             for row in rows {
@@ -256,7 +271,7 @@ impl Sink {
                     |(_, other)| matches!(other, Record::Delete(seq, what) if *seq > row.seq && names(what, &row.point)),
                 );
                 match is_deleted {
-                    true => deleted_in_files += usize::from((row.offset as usize) < self.committed[own]),
+                    true => deleted_in_files += usize::from((row.offset as usize) < self.at.committed[own]),
                     false => oracle.add(row),
                 }
             }
