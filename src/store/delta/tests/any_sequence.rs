@@ -1,7 +1,5 @@
 //! Any sequence of whatever can happen to a bucket leaves in it what its topics say.
 
-use std::sync::Arc;
-
 use parking_lot::Mutex;
 use proptest::prelude::*;
 use proptest::test_runner::TestRunner;
@@ -64,8 +62,8 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
     prop::collection::vec(step, 1..20)
 }
 
-async fn run(rows: Vec<SeqPoint>, deletes: Vec<PlacedDelete>, steps: Vec<Step>) -> Seen {
-    let mut sink = Sink::new().await;
+async fn run(sink: &mut Sink, rows: Vec<SeqPoint>, deletes: Vec<PlacedDelete>, steps: Vec<Step>) {
+    sink.begin().await;
     // The tags that deletes by name have are known: such a delete counts for what its partition had before, and the store
     // knows all of that.
     let known = ["A", "host"].map(|key| (key, "known"));
@@ -97,35 +95,27 @@ async fn run(rows: Vec<SeqPoint>, deletes: Vec<PlacedDelete>, steps: Vec<Step>) 
     for which in 0..4 {
         sink.check(which).await;
     }
-    sink.seen
 }
 
 /// Applies in any order, deletes by range and by name, flushes, compactions of any files, retention, vacuum, kills and power
 /// cuts with a replay from the low-water.
 #[test]
 fn the_bucket_is_the_log_materialised() {
-    let all = Arc::new(Mutex::new(Seen::default()));
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+    let sink = Mutex::new(runtime.block_on(Sink::new()));
     let mut runner = TestRunner::new(ProptestConfig {
         source_file: Some(file!()),
         test_name: Some("the_bucket_is_the_log_materialised"),
         ..ProptestConfig::with_cases(40)
     });
     let done = runner.run(&(points(80), deletes(), steps()), |(rows, deletes, steps)| {
-        let seen = runtime.block_on(run(rows, deletes, steps));
-        let mut all = all.lock();
-        all.overlapping += seen.overlapping;
-        all.deleted_in_files += seen.deleted_in_files;
-        all.replays += seen.replays;
-        all.expired += seen.expired;
-        all.vacuumed += seen.vacuumed;
-        all.cuts += seen.cuts;
+        runtime.block_on(run(&mut sink.lock(), rows, deletes, steps));
         Ok(())
     });
     if let Err(error) = done {
         panic!("{error}");
     }
-    let seen = *all.lock();
+    let seen = sink.lock().seen;
     println!("{seen:?}");
     let Seen { overlapping, deleted_in_files, replays, expired, vacuumed, cuts } = seen;
     for (happened, what) in [

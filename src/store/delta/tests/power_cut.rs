@@ -2,7 +2,7 @@
 //! commit, nothing is lost, and what a cut leaves behind leaves the disk.
 
 use std::collections::BTreeSet;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::forgetful_disk::UnsyncedNames;
 use super::sink::{Record, Sink, Step, arrival, arrival_of_delete, by_name, by_range, time};
@@ -29,8 +29,8 @@ async fn leftovers_of_a_crash_are_not_read() {
 }
 
 /// Rows, late rows, a new field, deletes by range and by name, and what happens to their files.
-async fn scripted() -> (Sink, Vec<Step>) {
-    let mut sink = Sink::new().await;
+async fn begin_script(sink: &mut Sink) -> Vec<Step> {
+    sink.begin().await;
     let point = |number: i64, host: &str, field: &str, at: i64| {
         row(0, arrival(number), "m", &[("host", host)], &[(field, Int(number))], time(at))
     };
@@ -39,7 +39,7 @@ async fn scripted() -> (Sink, Vec<Step>) {
     sink.append(0, Record::Delete(arrival_of_delete(5), by_range(1..2, &[("host", true, "b")])));
     sink.append(0, Record::Delete(arrival_of_delete(6), by_name("m", &[("host", "a")], [1].into_iter())));
     sink.append(0, Record::Rows(vec![point(8, "a", "y", 10), point(9, "a", "x", 2)]));
-    let steps = vec![
+    vec![
         Step::Apply(0, 1),
         Step::Flush,
         Step::Apply(1, 1),
@@ -55,14 +55,14 @@ async fn scripted() -> (Sink, Vec<Step>) {
         Step::Flush,
         Step::CompactAll,
         Step::Maintain,
-    ];
-    (sink, steps)
+    ]
 }
 
 /// Power is lost between any two steps of all that.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_power_cut_loses_nothing() {
-    let (mut sink, steps) = scripted().await;
+    let mut sink = Sink::new().await;
+    let steps = begin_script(&mut sink).await;
     for step in &steps {
         sink.take(step).await;
         sink.check(0).await;
@@ -72,10 +72,10 @@ async fn a_power_cut_loses_nothing() {
     assert!(all > 80, "{all} steps");
     let mut differ = 0;
     for cut in 0..all {
-        let kept_too = power_fails(cut, UnsyncedNames::Forgotten).await;
+        let kept_too = power_fails(&mut sink, cut, UnsyncedNames::Forgotten).await;
         if kept_too {
             differ += 1;
-            power_fails(cut, UnsyncedNames::Kept).await;
+            power_fails(&mut sink, cut, UnsyncedNames::Kept).await;
         }
     }
     assert!(differ > 10, "{differ} steps");
@@ -83,8 +83,8 @@ async fn a_power_cut_loses_nothing() {
 
 /// Cuts the power once, does what was under way again, and looks at what is shown and at what is on the disk. Returns
 /// whether the other kind of unsynced names would make a difference.
-async fn power_fails(cut: usize, names: UnsyncedNames) -> bool {
-    let (mut sink, steps) = scripted().await;
+async fn power_fails(sink: &mut Sink, cut: usize, names: UnsyncedNames) -> bool {
+    let steps = begin_script(sink).await;
     sink.disk.fail_after(cut);
     for step in &steps {
         if !sink.take_until_the_power_fails(step).await {
@@ -94,7 +94,7 @@ async fn power_fails(cut: usize, names: UnsyncedNames) -> bool {
             sink.check_everything().await;
             sink.take(step).await;
             sink.check_everything().await;
-            only_what_the_log_names_is_left(&mut sink).await;
+            only_what_the_log_names_is_left(sink).await;
             sink.take(&Step::Restart).await;
             sink.check_everything().await;
             return others_differ;
@@ -104,7 +104,7 @@ async fn power_fails(cut: usize, names: UnsyncedNames) -> bool {
 }
 
 async fn only_what_the_log_names_is_left(sink: &mut Sink) {
-    sink.age_files();
+    age_files(&sink.bench.files_on_disk());
     sink.take(&Step::Maintain).await;
     let table = sink.bench.store().tables().remove(0);
     let directory = sink.bench.table_directory("m");
@@ -121,6 +121,7 @@ async fn a_power_cut_within_a_checkpoint_loses_nothing() {
     // Version 0 is the table; version 99 gets a checkpoint.
     const FLUSHES: i64 = 99;
     let mut sink = Sink::new().await;
+    sink.begin().await;
     for number in 0..FLUSHES {
         let rows = vec![row(0, arrival(number), "m", &[("host", "a")], &[("x", Int(number))], time(number % 8))];
         sink.append(0, Record::Rows(rows));
@@ -129,9 +130,11 @@ async fn a_power_cut_within_a_checkpoint_loses_nothing() {
         sink.take(&Step::Apply(0, 1)).await;
         sink.take(&Step::Flush).await;
     }
-    // Commits are dropped from the log a day after they were made.
-    sink.age_files();
     let (table, before) = (sink.bench.table_directory("m"), tempfile::tempdir().unwrap());
+    let log = table.join("_delta_log");
+    // Commits are dropped from the log a day after they were made.
+    let commits = files_below(&log, ".json");
+    age_files(&commits);
     copy_files(&table, before.path());
     let positions = sink.positions();
 
@@ -139,35 +142,33 @@ async fn a_power_cut_within_a_checkpoint_loses_nothing() {
     let began = sink.disk.done();
     sink.take(&Step::Flush).await;
     let all = sink.disk.done() - began;
-    let log = table.join("_delta_log");
     assert_eq!(files_below(&log, ".checkpoint.parquet").len(), 1);
-    assert!(files_below(&log, ".json").len() < 10, "the log is short again");
-    let mut cut = 0;
-    let mut names = UnsyncedNames::Forgotten;
-    while cut < all {
-        std::fs::remove_dir_all(&table).unwrap();
-        copy_files(before.path(), &table);
-        sink.back_to(positions).await;
-        sink.take(&Step::Apply(0, 1)).await;
-        sink.disk.fail_after(cut);
-        // A checkpoint that fails does not make a flush fail.
-        sink.take_until_the_power_fails(&Step::Flush).await;
-        assert!(sink.disk.has_failed(), "there is no step {cut}");
-        let others_differ = sink.disk.named_last();
-        sink.disk.come_back(names);
-        sink.take(&Step::Restart).await;
-        sink.check_everything().await;
-        sink.take(&Step::Flush).await;
-        sink.take(&Step::Restart).await;
-        sink.check_everything().await;
-        names = match names {
-            UnsyncedNames::Forgotten if others_differ => UnsyncedNames::Kept,
-            _ => {
-                cut += 1;
-                UnsyncedNames::Forgotten
+    assert!(commits.iter().all(|path| !path.exists()), "the log begins with the checkpoint");
+    assert!(all > commits.len() + 15, "{all} steps");
+    // Of the many commits that are dropped the first few and the last, each removal being like the others.
+    let cuts = (0..all).filter(|cut| *cut + commits.len() < all + 3 || *cut + 2 > all);
+    for cut in cuts {
+        for names in [UnsyncedNames::Forgotten, UnsyncedNames::Kept] {
+            std::fs::remove_dir_all(&table).unwrap();
+            copy_files(before.path(), &table);
+            sink.back_to(positions).await;
+            sink.take(&Step::Apply(0, 1)).await;
+            sink.disk.fail_after(cut);
+            // A checkpoint that fails does not make a flush fail.
+            sink.take_until_the_power_fails(&Step::Flush).await;
+            assert!(sink.disk.has_failed(), "there is no step {cut}");
+            let others_differ = sink.disk.named_last();
+            sink.disk.come_back(names);
+            sink.take(&Step::Restart).await;
+            sink.check_everything().await;
+            if !others_differ {
+                break;
             }
-        };
+        }
     }
+    sink.take(&Step::Flush).await;
+    sink.take(&Step::Restart).await;
+    sink.check(0).await;
 }
 
 /// Copies files with their times.
@@ -178,5 +179,12 @@ fn copy_files(from: &Path, to: &Path) {
         std::fs::copy(&path, &copy).unwrap();
         let modified = std::fs::metadata(&path).unwrap().modified().unwrap();
         std::fs::File::options().write(true).open(&copy).unwrap().set_modified(modified).unwrap();
+    }
+}
+
+/// Files are old from now on.
+fn age_files(paths: &[PathBuf]) {
+    for path in paths {
+        std::fs::File::options().write(true).open(path).unwrap().set_modified(std::time::UNIX_EPOCH).unwrap();
     }
 }

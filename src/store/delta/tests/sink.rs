@@ -11,7 +11,7 @@ use super::{Bench, Clock, Oracle, PlainTable, START, SeqPoint, SourcePartition, 
 use crate::error::ErrorKind;
 use crate::point::Point;
 use crate::point::delete::{Condition, ConditionOp, Deleted, PointSet, RangeDelete, SeriesName};
-use crate::store::{Bucket, MaintenanceReport, SeqDelete};
+use crate::store::{MaintenanceReport, NewBucket, SeqDelete};
 use crate::table::scan::{Bounds, PushOp, SourceRef};
 
 const HOUR_NS: i64 = 3_600_000_000_000;
@@ -123,23 +123,32 @@ pub(super) struct Positions {
 }
 
 impl Sink {
-    /// An empty bucket; replaced files leave its disk at the next vacuum.
+    /// A sink without a bucket: [`Sink::begin`] makes one.
     pub(super) async fn new() -> Self {
-        let bench = Bench::new().await;
-        let keep = |bucket: &mut Bucket| bucket.retention_ns = Some(RETENTION_NS);
-        bench.store().update_bucket(&bench.bucket, keep).unwrap();
-        bench.clock.advance(RETENTION_NS);
-        let mut sink = Sink {
+        let mut bench = Bench::new().await;
+        bench.options.vacuum_after_ns = 0;
+        Sink {
             bench,
             disk: ForgetfulDisk::new(),
             seen: Seen::default(),
             logs: Default::default(),
             sources: [partition("b", 0), partition("b", 1)],
             at: Positions::default(),
-        };
-        sink.bench.options.vacuum_after_ns = 0;
-        sink.restart().await;
-        sink
+        }
+    }
+
+    /// Begins with an empty bucket and an empty log, in the place of those before: making a catalogue anew takes far longer.
+    /// Replaced files leave the disk at the next vacuum.
+    pub(super) async fn begin(&mut self) {
+        let store = self.bench.store();
+        store.delete_bucket(&self.bench.bucket).unwrap();
+        let bucket = NewBucket { retention_ns: Some(RETENTION_NS), ..NewBucket::named("b") };
+        self.bench.bucket = store.create_bucket(bucket).unwrap().id;
+        self.bench.clock.set(START + RETENTION_NS);
+        self.disk = ForgetfulDisk::new();
+        self.logs = Default::default();
+        self.at = Positions::default();
+        self.restart().await;
     }
 
     /// How far it is.
@@ -317,13 +326,6 @@ impl Sink {
             }
         };
         assert_eq!(self.bench.read(bounds, &ops).await, expected, "{ops:?} within {bounds:?}");
-    }
-
-    /// Every file that ever was is old now.
-    pub(super) fn age_files(&self) {
-        for path in self.bench.files_on_disk() {
-            std::fs::File::options().write(true).open(path).unwrap().set_modified(std::time::UNIX_EPOCH).unwrap();
-        }
     }
 }
 
