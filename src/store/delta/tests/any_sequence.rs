@@ -106,7 +106,7 @@ fn the_bucket_is_the_log_materialised() {
     let mut runner = TestRunner::new(ProptestConfig {
         source_file: Some(file!()),
         test_name: Some("the_bucket_is_the_log_materialised"),
-        ..ProptestConfig::with_cases(40)
+        ..ProptestConfig::with_cases(28)
     });
     let done = runner.run(&(points(80), deletes(), steps()), |(rows, deletes, steps)| {
         runtime.block_on(run(&mut sink.lock(), rows, deletes, steps));
