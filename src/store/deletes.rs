@@ -13,6 +13,7 @@ use super::apply::SourcePartition;
 use super::{BucketState, Store};
 use crate::catalogue::{Batch, Durability, Keyspace};
 use crate::error::{Error, Result};
+use crate::failpoint::failpoint;
 use crate::name::Name;
 use crate::point::delete::{Deleted, RangeDelete};
 use crate::table::scan::Bounds;
@@ -157,9 +158,12 @@ impl Store {
         }
         let mut batch = Batch::new();
         batch.put(Keyspace::Deletes, &*bucket.id, &masks.masks)?;
+        failpoint("delete.before-commit");
         self.catalogue.commit(batch, Durability::Synced)?;
+        failpoint("delete.committed");
         *bucket.masks.write() = Arc::new(masks);
         bucket.tables().iter().for_each(|table| table.forget_latest());
+        failpoint("delete.done");
         Ok(())
     }
 

@@ -10,6 +10,7 @@ pub(crate) mod wide;
 
 use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};
+use std::rc::Rc;
 use std::sync::{Arc, LazyLock};
 
 use arrow::array::{Array, ArrayRef, AsArray};
@@ -328,6 +329,17 @@ impl Fixture {
         let clock = Arc::new(ManualClock::new(START));
         let store = open(directory.path(), options, Arc::clone(&clock));
         Fixture { store, clock, directory }
+    }
+
+    /// The one of this thread, without any bucket: for tests of many cases, since making a catalogue takes longer than most
+    /// of them.
+    pub(crate) fn of_thread() -> Rc<Self> {
+        thread_local! {
+            static FIXTURE: Rc<Fixture> = Rc::new(Fixture::new());
+        }
+        let fixture = FIXTURE.with(Rc::clone);
+        fixture.store.buckets().iter().for_each(|bucket| fixture.store.delete_bucket(&bucket.id).unwrap());
+        fixture
     }
 
     /// Makes a bucket and returns its id.

@@ -132,7 +132,9 @@ impl Table {
             let mut runs = self.read_stretch(inputs, &list.schema, columns, &stretch).await?;
             runs.extend(self.read_stretch(&deletes, &list.schema, columns, &stretch).await?);
             let hidden = self.hidden(&masks, &stretch);
-            let (shared, keep_from_ns) = (Arc::clone(columns), context.keep_from_ns);
+            // Deletes go with what they hide, by file.
+            let keep_from_ns = if inputs[0].deletes { i64::MIN } else { context.keep_from_ns };
+            let shared = Arc::clone(columns);
             let full;
             (day, full) = blocking(move || {
                 let rows = sort_stretch(&runs, stretch.series, shared, &hidden)?;

@@ -2,19 +2,22 @@
 //!
 //! Handed to deltalake for its log and used for data files. The crate's own `LocalFileSystem` never syncs: a crash may leave
 //! an empty `N.json`, which bricks a table. Here each put writes a temporary file, syncs it, links or renames it, and
-//! syncs the directory, and once in the life of the process those above it. Reads and lists are the inner store's. A temporary file has a name that
-//! lists pass over (`name#1-2`), so what a crash leaves is never read.
+//! syncs the directory, and once in the life of the process those above it. Reads and lists are the inner store's. A temporary
+//! file has a name that lists pass over (`name#1`), so what a crash leaves is never read; vacuum removes it.
 
+use std::ffi::OsStr;
 use std::fmt;
-use std::fs::File;
+use std::fs::{self, File};
 use std::io;
 use std::ops::Range;
 use std::path::{Path as FilePath, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::SystemTime;
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use futures::StreamExt;
 use futures::future::BoxFuture;
 use futures::stream::BoxStream;
 use hashbrown::HashSet;
@@ -71,6 +74,37 @@ impl DurableFiles {
     }
 }
 
+/// Removes the temporary files below a directory that were begun before a time, in milliseconds since the epoch: what a
+/// crash has left in the midst of a write. Lists pass over them, so nobody else finds them. Returns how many there were.
+pub(super) fn remove_unfinished(directory: &FilePath, before_ms: i64) -> io::Result<usize> {
+    let entries = match fs::read_dir(directory) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(0),
+        entries => entries?,
+    };
+    let mut removed = 0;
+    for entry in entries {
+        let entry = entry?;
+        let kind = entry.file_type()?;
+        if kind.is_dir() {
+            removed += remove_unfinished(&entry.path(), before_ms)?;
+        } else if kind.is_file() && is_temporary(&entry.file_name()) {
+            let begun = entry.metadata()?.modified()?;
+            let begun_ms = begun.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_millis();
+            if i64::try_from(begun_ms).is_ok_and(|begun_ms| begun_ms <= before_ms) {
+                fs::remove_file(entry.path())?;
+                removed += 1;
+            }
+        }
+    }
+    Ok(removed)
+}
+
+/// Whether a name is one that [`DurableFiles::temporary_name`] gives.
+fn is_temporary(name: &OsStr) -> bool {
+    let number = name.to_str().and_then(|name| name.rsplit_once('#'));
+    number.is_some_and(|(_, digits)| !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit()))
+}
+
 impl fmt::Display for DurableFiles {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str(NAME)
@@ -109,7 +143,18 @@ impl ObjectStore for DurableFiles {
 
     fn delete_stream(&self, locations: BoxStream<'static, Result<Path>>) -> BoxStream<'static, Result<Path>> {
         // A delete that a crash undoes leaves a file that nothing names: harmless, so it is not synced.
-        self.inner.delete_stream(locations)
+        let store = self.clone();
+        let remove = move |location: Result<Path>| {
+            let store = store.clone();
+            async move {
+                let location = location?;
+                let path = store.inner.path_to_filesystem(&location)?;
+                let remove = move || store.writes.disk.remove(&path).map_err(|error| io_error(&path, error));
+                blocking(remove).await?;
+                Ok(location)
+            }
+        };
+        locations.then(remove).boxed()
     }
 
     fn list(&self, prefix: Option<&Path>) -> BoxStream<'static, Result<ObjectMeta>> {
@@ -235,8 +280,6 @@ mod tests {
     use futures::executor::block_on;
     use object_store::ObjectStoreExt;
 
-    use std::fs;
-
     use super::*;
 
     fn location(directory: &tempfile::TempDir, name: &str) -> Path {
@@ -268,6 +311,13 @@ mod tests {
         let root = Path::from_absolute_path(directory.path()).unwrap();
         let listed: Vec<_> = block_on(store.list(Some(&root)).try_collect()).unwrap();
         assert_eq!(listed, []);
+        fs::write(directory.path().join("notes#2"), "").unwrap();
+        fs::write(directory.path().join("a#b"), "not ours").unwrap();
+        assert_eq!(remove_unfinished(directory.path(), 0).unwrap(), 0, "they may still be written");
+        assert_eq!(remove_unfinished(directory.path(), i64::MAX).unwrap(), 2);
+        let names: Vec<_> = fs::read_dir(directory.path()).unwrap().map(|it| it.unwrap().file_name()).collect();
+        assert_eq!(names, ["a#b"]);
+        assert_eq!(remove_unfinished(&path, i64::MAX).unwrap(), 0, "there is no such directory");
     }
 
     #[test]

@@ -37,6 +37,8 @@ pub(crate) struct Writer {
     /// What the log says, as far as this process knows; `None` before it is read, and after a commit of which it is not
     /// known whether it happened.
     pub(super) known: Option<Known>,
+    /// Files that are no longer part of the table and may still be read by scans that pinned them.
+    pub(super) replaced: Vec<Arc<DataFile>>,
 }
 
 /// The state of the log after our last commit.
@@ -68,7 +70,7 @@ pub(crate) struct TableFlush {
 
 impl Writer {
     pub(crate) fn new(log: TableLog) -> Self {
-        Writer { log, known: None }
+        Writer { log, known: None, replaced: Vec::new() }
     }
 
     /// Reads the log.
@@ -124,12 +126,8 @@ impl Table {
     }
 
     async fn write_rows(&self, writer: &mut Writer, applied: &SourcePositions, now_ns: i64) -> Result<TableFlush> {
-        if writer.known.is_none()
-            && let Some(state) = writer.load().await?
-        {
-            // Before the rows are taken: what the log says decides which of them are late.
-            self.adopt(state);
-        }
+        // Before the rows are taken: what the log says decides which of them are late.
+        self.read_log_if_unknown(writer).await?;
         let Some(taken) = self.take_rows()? else { return Ok(TableFlush::default()) };
         let schema = self.prepare_schema(writer, &taken.columns, applied).await?;
         let newest = newest_times(&taken);
@@ -226,12 +224,22 @@ impl Table {
             ))
             .with_hint("only one sink may read a partition"));
         }
-        self.adopt(state);
+        self.adopt(writer, state);
+        Ok(())
+    }
+
+    /// Reads the log if it was never read, or if it may have a commit of ours that we do not know of.
+    pub(super) async fn read_log_if_unknown(&self, writer: &mut Writer) -> Result<()> {
+        if writer.known.is_none()
+            && let Some(state) = writer.load().await?
+        {
+            self.adopt(writer, state);
+        }
         Ok(())
     }
 
     /// Takes over what the log says; files that were known keep what was read of them.
-    pub(super) fn adopt(&self, state: TableState) {
+    fn adopt(&self, writer: &mut Writer, state: TableState) {
         let earlier = self.file_list();
         let positions = state.positions.clone();
         let known: hashbrown::HashMap<&str, &Arc<DataFile>> =
@@ -242,6 +250,8 @@ impl Table {
                 *file = Arc::clone(same);
             }
         }
+        let is_gone = |file: &&Arc<DataFile>| !list.files.iter().any(|other| other.path == file.path);
+        writer.replaced.extend(earlier.files.iter().filter(is_gone).cloned());
         self.set_files(Arc::new(list), &positions);
     }
 

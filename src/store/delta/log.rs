@@ -20,6 +20,7 @@ use super::data_file::DataFile;
 use super::names::DAY;
 use super::schema::TableSchema;
 use crate::error::{Error, Result};
+use crate::failpoint::failpoint;
 use crate::store::apply::SourcePartition;
 
 /// How the ids of our transactions begin.
@@ -247,7 +248,9 @@ impl TableLog {
     async fn checkpoint(&self) -> deltalake::DeltaResult<()> {
         let mut table = DeltaTable::new(Arc::clone(&self.store));
         table.load().await?;
+        failpoint("checkpoint.begin");
         deltalake::checkpoints::create_checkpoint(&table, None).await?;
+        failpoint("checkpoint.written");
         deltalake::checkpoints::cleanup_metadata(&table, None).await?;
         Ok(())
     }

@@ -22,8 +22,6 @@ use crate::store::table::Table;
 /// What is remembered from one maintenance of a table to the next.
 #[derive(Default)]
 pub(crate) struct Maintainer {
-    /// Files that are no longer part of the table and may still be read by scans that pinned them.
-    pub(super) replaced: Vec<Arc<DataFile>>,
     /// When vacuum last looked, by the store's clock.
     pub(super) vacuumed_ns: Option<i64>,
 }
@@ -86,8 +84,14 @@ impl Exchange {
 impl Table {
     /// Drops the files of which every row is older than the bucket keeps.
     pub(crate) async fn expire(&self, context: &MaintenanceContext) -> Result<TableMaintenance> {
-        let expired = |list: &FileList| {
-            list.files.iter().filter(|file| file.times.1 < context.keep_from_ns).cloned().collect::<Vec<_>>()
+        let expired = |list: &FileList| -> Vec<Arc<DataFile>> {
+            let is_old = |file: &DataFile| file.times.1 < context.keep_from_ns;
+            // Deletes stay as long as a file with younger rows may have what they hide: should the bucket keep rows longer
+            // from now on, they would be back.
+            let kept = list.files.iter().filter(|file| !file.deletes && !is_old(file)).map(|file| file.times.0).min();
+            let goes =
+                |file: &DataFile| is_old(file) && !(file.deletes && kept.is_some_and(|kept| kept <= file.times.1));
+            list.files.iter().filter(|file| goes(file)).cloned().collect()
         };
         if expired(&self.file_list()).is_empty() {
             return Ok(TableMaintenance::default());
@@ -110,16 +114,12 @@ impl Table {
     /// Errors: `Unavailable` when the disk refuses, `Conflict` when another process does the sink's work.
     pub(super) async fn exchange(
         &self,
-        maintainer: &mut Maintainer,
+        _maintainer: &mut Maintainer,
         exchange: Exchange,
         context: &MaintenanceContext,
     ) -> Result<bool> {
         let mut writer = self.files.writer.lock().await;
-        if writer.known.is_none()
-            && let Some(state) = writer.load().await?
-        {
-            self.adopt(state);
-        }
+        self.read_log_if_unknown(&mut writer).await?;
         let Exchange { inputs, adds, added, operation, schema, changes_rows, takes_all_again } = exchange;
         let removes = inputs.iter().map(|file| remove(file, context.now_ns, changes_rows)).collect();
         let adds = adds.into_iter().map(|add| Add { data_change: changes_rows, ..add }).collect();
@@ -150,7 +150,7 @@ impl Table {
                     let mut files: Vec<_> = list.files.iter().filter(|file| !is_input(file)).cloned().collect();
                     files.extend(added);
                     self.replace_files(Arc::new(FileList { schema, files }));
-                    maintainer.replaced.extend(inputs);
+                    writer.replaced.extend(inputs);
                     writer.log.checkpoint_if_due(version).await;
                     return Ok(true);
                 }

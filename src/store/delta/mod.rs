@@ -69,7 +69,7 @@ impl FileStore {
         let log = TableLog::new(Arc::clone(&self.files), &directory)?;
         let reader = FileReader { store: Arc::clone(&self.files), root };
         let writer = tokio::sync::Mutex::new(Writer::new(log));
-        Ok(TableFiles { writer, maintainer: tokio::sync::Mutex::default(), reader })
+        Ok(TableFiles { directory, writer, maintainer: tokio::sync::Mutex::default(), reader })
     }
 
     /// Removes the files of a bucket that is deleted. What cannot be removed stays, and nothing names it: an id is never
@@ -90,6 +90,7 @@ impl FileStore {
 
 /// The files of one table: who writes them, and how they are read.
 pub(crate) struct TableFiles {
+    directory: std::path::PathBuf,
     /// Held for a commit, by flushes also while they write.
     writer: tokio::sync::Mutex<Writer>,
     /// Held by whoever replaces or removes files, before the writer's.

@@ -29,7 +29,7 @@ use super::super::series::SeriesId;
 use super::data_file::DataFile;
 use super::names::{SEQ, TIME, TIME_NS};
 use super::schema::TableSchema;
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::name::Name;
 use crate::table::ColumnType;
 use crate::table::scan::Bounds;
@@ -87,7 +87,7 @@ impl FileReader {
         find: &FindSeries<'_>,
     ) -> Result<Arc<Vec<SeriesRows>>> {
         let load = || async { Ok(Arc::new(self.read_series(file, schema, find).await?)) };
-        file.series.get_or_try_init(load).await.cloned()
+        file.series.get_or_try_init(load).await.cloned().map_err(|error| self.at_its_place(error))
     }
 
     async fn read_series(
@@ -139,6 +139,15 @@ impl FileReader {
         wanted: &(dyn Fn(SeriesId) -> bool + Sync),
         bounds: Bounds,
     ) -> Result<Option<FileRows>> {
+        self.find_rows(file, wanted, bounds).await.map_err(|error| self.at_its_place(error))
+    }
+
+    async fn find_rows(
+        &self,
+        file: &Arc<DataFile>,
+        wanted: &(dyn Fn(SeriesId) -> bool + Sync),
+        bounds: Bounds,
+    ) -> Result<Option<FileRows>> {
         let all = file.series.get().cloned().unwrap_or_default();
         let series: Vec<SeriesRows> = all.iter().filter(|rows| wanted(rows.series)).copied().collect();
         let total: usize = series.iter().map(|rows| (rows.end - rows.start) as usize).sum();
@@ -156,7 +165,8 @@ impl FileReader {
             let len = (rows.end - rows.start) as usize;
             let own = &times[offset..offset + len];
             offset += len;
-            if !own.is_sorted() {
+            // Where each point stands once, times ascend strictly.
+            if !own.is_sorted_by(|left, right| left < right || (left == right && !file.in_order)) {
                 return Err(unsorted(file));
             }
             let first = own.partition_point(|time| *time < bounds.start_ns);
@@ -174,6 +184,18 @@ impl FileReader {
 
     /// Reads the fields of wanted rows, and their `_seq` if it is needed; the run has a place for each of `columns`.
     pub(crate) async fn read(
+        &self,
+        rows: FileRows,
+        schema: &TableSchema,
+        fields: &[FieldToRead],
+        columns: &Columns,
+        with_seq: bool,
+    ) -> Result<Run> {
+        let read = self.read_columns(rows, schema, fields, columns, with_seq);
+        read.await.map_err(|error| self.at_its_place(error))
+    }
+
+    async fn read_columns(
         &self,
         rows: FileRows,
         schema: &TableSchema,
@@ -304,6 +326,20 @@ impl FileReader {
         FileBytes { store: Arc::clone(&self.store), path: self.path(file), size: file.size }
     }
 
+    /// An error with the table's directory, and with what makes files anew that cannot be read.
+    fn at_its_place(&self, error: Error) -> Error {
+        let is_damaged = error.kind() == ErrorKind::FailedPrecondition;
+        let error = error.context(format!("/{}", self.root));
+        // The directory of a table is in that of its bucket, which has the bucket's id.
+        match self.root.parts().rev().nth(1) {
+            Some(bucket) if is_damaged => error.with_hint(format!(
+                "`fluxmill bucket rebuild {}` makes all files of the bucket anew from its topics",
+                bucket.as_ref()
+            )),
+            _ => error,
+        }
+    }
+
     /// Where a file is.
     pub(crate) fn path(&self, file: &DataFile) -> Path {
         file.path.split('/').fold(self.root.clone(), |path, part| path.join(part))
@@ -346,7 +382,7 @@ fn damaged(file: &DataFile, what: &str) -> Error {
 }
 
 fn unsorted(file: &DataFile) -> Error {
-    damaged(file, "it is not sorted by tags and time").with_hint("was it rewritten by another program?")
+    damaged(file, "its rows are not sorted by tags and time")
 }
 
 fn parquet_error(file: &DataFile, error: &ParquetError) -> Error {

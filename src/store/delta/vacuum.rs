@@ -1,7 +1,8 @@
 //! Vacuum: files that are no part of a table any more leave the disk, a day after they were replaced.
 //!
 //! Called by maintenance now and then. A file goes only if no version of the last day names it, no scan of this process
-//! has it pinned, and nobody is about to name it: flushes and maintenance stand still while the list is made.
+//! has it pinned, and nobody is about to name it: flushes and maintenance stand still while the list is made. What a crash
+//! left in the midst of a write goes after the same time.
 
 use std::sync::Arc;
 
@@ -11,6 +12,8 @@ use object_store::path::Path;
 use object_store::{ObjectStore, ObjectStoreExt};
 
 use super::data_file::DataFile;
+use super::durable_files::remove_unfinished;
+use super::flush::blocking;
 use super::maintain::MaintenanceContext;
 use crate::error::{Error, Result};
 use crate::failpoint::failpoint;
@@ -28,10 +31,13 @@ impl Table {
             return Ok(0);
         }
         maintainer.vacuumed_ns = Some(context.now_ns);
+        let mut writer = self.files.writer.lock().await;
+        // A commit that was reported as failed may have happened all the same: then the log names files that we do not know.
+        self.read_log_if_unknown(&mut writer).await?;
         let pinned = |file: &Arc<DataFile>| Arc::strong_count(file) > 1;
-        let held: HashSet<String> =
-            maintainer.replaced.iter().filter(|file| pinned(file)).map(|file| file.path.clone()).collect();
-        let writer = self.files.writer.lock().await;
+        // What is still pinned is looked at again; the rest is known from the log.
+        writer.replaced.retain(pinned);
+        let held: HashSet<String> = writer.replaced.iter().map(|file| file.path.clone()).collect();
         let gone = self.needless(&writer.log, &held, context.now_ns, keep_ns).await?;
         drop(writer);
         let reader = &self.files.reader;
@@ -43,9 +49,14 @@ impl Table {
             }
             failpoint("vacuum.deleted-one");
         }
-        // What is still pinned is looked at again; the rest is known from the log.
-        maintainer.replaced.retain(pinned);
-        Ok(gone.len())
+        let (directory, before_ms) = (self.files.directory.clone(), context.now_ns.saturating_sub(keep_ns) / 1_000_000);
+        let unfinished = blocking(move || {
+            remove_unfinished(&directory, before_ms)
+                .map_err(|error| Error::unavailable(format!("removing unfinished files: {error}")))
+        });
+        let unfinished = unfinished.await?;
+        failpoint("vacuum.done");
+        Ok(gone.len() + unfinished)
     }
 
     /// The files that nothing needs.

@@ -347,7 +347,7 @@ proptest! {
 
     #[test]
     fn scans_equal_the_oracle(rows in points(60), filters in prop::collection::vec(kept(), 0..3)) {
-        let fixture = Fixture::new();
+        let fixture = Fixture::of_thread();
         let bucket = fixture.bucket("b");
         let mut oracle = Oracle::default();
         for batch in rows.chunks(7) {

@@ -106,7 +106,7 @@ proptest! {
     #[test]
     fn folds_equal_the_oracle(rows in points(60), every in 1i64..9, offset in -9i64..9, at_start: bool, create_empty: bool) {
         use ScanFunction::{Count, First, Last, Max, Mean, Min, Spread, Sum};
-        let fixture = Fixture::new();
+        let fixture = Fixture::of_thread();
         let bucket = fixture.bucket("b");
         let mut oracle = Oracle::default();
         for batch in rows.chunks(7) {

@@ -51,7 +51,7 @@ proptest! {
     /// The rows that a scan leaves out are those of which the condition is not true in three-valued logic.
     #[test]
     fn conditions_are_decided_as_they_mean(rows in points(60), filters in prop::collection::vec(kept(), 0..4)) {
-        let fixture = Fixture::new();
+        let fixture = Fixture::of_thread();
         let bucket = fixture.bucket("b");
         let Some(measurement) = rows.first().map(|row| row.point.measurement.clone()) else { return Ok(()) };
         let table = wide_table(&fixture.store, &bucket, &rows, &measurement);
