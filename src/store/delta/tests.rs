@@ -157,9 +157,9 @@ fn values(tables: &[PlainTable]) -> Vec<Cell> {
     tables.iter().flat_map(|table| table.rows.iter().map(|row| row[3].clone())).collect()
 }
 
-/// Whether two of some files overlap in time.
+/// Whether two of some files with rows overlap in time.
 fn overlap(files: &[Arc<DataFile>]) -> bool {
-    let mut times: Vec<(i64, i64)> = files.iter().map(|file| file.times).collect();
+    let mut times: Vec<(i64, i64)> = files.iter().filter(|file| !file.deletes).map(|file| file.times).collect();
     times.sort_unstable();
     times.windows(2).any(|pair| pair[1].0 <= pair[0].1)
 }

@@ -59,7 +59,12 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         2 => (1i64..40).prop_map(Step::Age),
         1 => Just(Step::Restart),
     ];
-    prop::collection::vec(step, 1..20)
+    // Half of the sequences begin with files that overlap.
+    let overlapping = [Step::Apply(0, 9), Step::Flush, Step::Apply(1, 9), Step::Flush];
+    (any::<bool>(), prop::collection::vec(step, 1..16)).prop_map(move |(begun, steps)| match begun {
+        true => overlapping.iter().cloned().chain(steps).collect(),
+        false => steps,
+    })
 }
 
 async fn run(sink: &mut Sink, rows: Vec<SeqPoint>, deletes: Vec<PlacedDelete>, steps: Vec<Step>) {
@@ -90,9 +95,9 @@ async fn run(sink: &mut Sink, rows: Vec<SeqPoint>, deletes: Vec<PlacedDelete>, s
         sink.take(step).await;
         sink.check(number).await;
     }
-    sink.take(&Step::CompactAll).await;
-    sink.take(&Step::Restart).await;
-    for which in 0..4 {
+    // At last the oldest days are too old.
+    for (which, step) in [Step::CompactAll, Step::Restart, Step::Age(24), Step::Maintain].iter().enumerate() {
+        sink.take(step).await;
         sink.check(which).await;
     }
 }
