@@ -7,7 +7,7 @@ use std::time::Duration;
 use fluxmill::engine::Engine;
 
 use crate::measure::middle;
-use crate::stored::{HOUR_NS, Stored, value};
+use crate::stored::{HOUR_NS, NOW_NS, Stored, time_ns, value};
 
 const GENERATORS: usize = 1_000;
 const ROWS: usize = 1_000;
@@ -22,7 +22,7 @@ const READ: &str = "from(bucket: \"kafka_raw\") |> range(start: -1h) |> filter(f
 struct Measured {
     name: &'static str,
     script: &'static str,
-    expected: fn(&[f64]) -> (u64, f64),
+    expected: fn(usize, &[f64]) -> (u64, f64),
     /// The most CPU microseconds that a row may cost.
     bar: f64,
 }
@@ -31,17 +31,17 @@ const STREAMING: f64 = 0.2;
 const HOLDING: f64 = 0.5;
 
 const OPERATORS: [Measured; 14] = [
-    Measured { name: "nothing", script: "", expected: |own| (own.len() as u64, own.iter().sum()), bar: STREAMING },
+    Measured { name: "nothing", script: "", expected: |_, own| (own.len() as u64, own.iter().sum()), bar: STREAMING },
     Measured {
         name: "map",
         script: "|> map(fn: (r) => ({r with _value: r._value * 2.0 + 1.0}))",
-        expected: |own| (own.len() as u64, own.iter().map(|value| value * 2.0 + 1.0).sum()),
+        expected: |_, own| (own.len() as u64, own.iter().map(|value| value * 2.0 + 1.0).sum()),
         bar: STREAMING,
     },
     Measured {
         name: "filter",
         script: "|> filter(fn: (r) => r._value >= 500.0)",
-        expected: |own| {
+        expected: |_, own| {
             let kept: Vec<f64> = own.iter().copied().filter(|value| *value >= 500.0).collect();
             (kept.len() as u64, kept.iter().sum())
         },
@@ -50,7 +50,7 @@ const OPERATORS: [Measured; 14] = [
     Measured {
         name: "derivative",
         script: "|> derivative(unit: 1s)",
-        expected: |own| {
+        expected: |_, own| {
             let seconds = (HOUR_NS / ROWS as i64) as f64 / 1e9;
             (own.len() as u64 - 1, (own[own.len() - 1] - own[0]) / seconds)
         },
@@ -59,7 +59,7 @@ const OPERATORS: [Measured; 14] = [
     Measured {
         name: "cumulativeSum",
         script: "|> cumulativeSum()",
-        expected: |own| {
+        expected: |_, own| {
             let sums = own.iter().scan(0.0, |sum, value| {
                 *sum += value;
                 Some(*sum)
@@ -71,38 +71,40 @@ const OPERATORS: [Measured; 14] = [
     Measured {
         name: "elapsed",
         script: "|> elapsed(unit: 1ms) |> map(fn: (r) => ({_value: r.elapsed, generatorID: r.generatorID}))",
-        expected: |own| (own.len() as u64 - 1, ((own.len() as i64 - 1) * (HOUR_NS / ROWS as i64 / 1_000_000)) as f64),
+        expected: |_, own| {
+            (own.len() as u64 - 1, ((own.len() as i64 - 1) * (HOUR_NS / ROWS as i64 / 1_000_000)) as f64)
+        },
         bar: HOLDING,
     },
     Measured {
         name: "sort",
         script: "|> sort(columns: [\"_value\"])",
-        expected: |own| (own.len() as u64, own.iter().sum()),
+        expected: |_, own| (own.len() as u64, own.iter().sum()),
         bar: HOLDING,
     },
     Measured {
         name: "pivot",
         script: "|> pivot(rowKey: [\"_time\"], columnKey: [\"_field\"], valueColumn: \"_value\") |> rename(columns: {fuel: \"_value\"})",
-        expected: |own| (own.len() as u64, own.iter().sum()),
+        expected: |_, own| (own.len() as u64, own.iter().sum()),
         bar: HOLDING,
     },
     Measured {
         name: "reduce",
         script: "|> reduce(identity: {_value: 0.0}, fn: (r, accumulator) => ({_value: accumulator._value + r._value}))",
-        expected: |own| (1, own.iter().sum()),
+        expected: |_, own| (1, own.iter().sum()),
         bar: HOLDING,
     },
     Measured {
         name: "mean",
         script: "|> mean()",
-        expected: |own| (1, own.iter().sum::<f64>() / own.len() as f64),
+        expected: |_, own| (1, own.iter().sum::<f64>() / own.len() as f64),
         bar: STREAMING,
     },
     Measured {
         name: "median, 5m",
         script: "|> aggregateWindow(every: 5m, fn: median)",
-        expected: |own| {
-            windows(own, |window| {
+        expected: |generator, own| {
+            windows(generator, own, |window| {
                 let mut sorted = window.to_vec();
                 sorted.sort_by(f64::total_cmp);
                 let half = sorted.len() / 2;
@@ -114,8 +116,8 @@ const OPERATORS: [Measured; 14] = [
     Measured {
         name: "spread, 5m",
         script: "|> aggregateWindow(every: 5m, fn: spread)",
-        expected: |own| {
-            windows(own, |window| {
+        expected: |generator, own| {
+            windows(generator, own, |window| {
                 let most = window.iter().copied().fold(f64::MIN, f64::max);
                 most - window.iter().copied().fold(f64::MAX, f64::min)
             })
@@ -125,7 +127,7 @@ const OPERATORS: [Measured; 14] = [
     Measured {
         name: "quantile",
         script: "|> quantile(q: 0.5, method: \"exact_mean\")",
-        expected: |own| {
+        expected: |_, own| {
             let mut sorted = own.to_vec();
             sorted.sort_by(f64::total_cmp);
             (1, (sorted[own.len() / 2 - 1] + sorted[own.len() / 2]) / 2.0)
@@ -135,16 +137,14 @@ const OPERATORS: [Measured; 14] = [
     Measured {
         name: "group",
         script: "|> group(columns: [\"_measurement\"])",
-        expected: |own| (own.len() as u64, own.iter().sum()),
+        expected: |_, own| (own.len() as u64, own.iter().sum()),
         bar: HOLDING,
     },
 ];
 
-/// Rows and sum of what becomes of each five minutes of a generator's rows; those of a generator lie a little after the
-/// beginning of their share of the hour.
-fn windows(own: &[f64], of_window: impl Fn(&[f64]) -> f64) -> (u64, f64) {
-    let each = HOUR_NS / ROWS as i64;
-    let window = |row: usize| row as i64 * each / (HOUR_NS / 12);
+/// Rows and sum of what becomes of each five minutes of a generator's rows.
+fn windows(generator: usize, own: &[f64], of_window: impl Fn(&[f64]) -> f64) -> (u64, f64) {
+    let window = |row: usize| (time_ns(GENERATORS, ROWS, generator, row) - (NOW_NS - HOUR_NS)) / (HOUR_NS / 12);
     let mut results = Vec::new();
     for number in 0..12 {
         let rows: Vec<f64> = (0..own.len()).filter(|row| window(*row) == number).map(|row| own[row]).collect();
@@ -177,7 +177,7 @@ async fn operators(stored: &Stored) {
                 let (mut rows, mut values) = (0, 0.0);
                 for generator in 0..GENERATORS {
                     let own: Vec<f64> = (0..ROWS).map(|row| value(generator, row, 0)).collect();
-                    let (own_rows, sum) = expected(&own);
+                    let (own_rows, sum) = expected(generator, &own);
                     rows += own_rows;
                     values += sum;
                 }
