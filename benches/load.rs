@@ -112,13 +112,13 @@ pub fn http() {
 }
 
 /// QoS 1 messages of 125 bytes on 50 and 1,000 connections, on the embedded log and, if a broker is named in
-/// FLUXMILL_BENCH_KAFKA, on Kafka.
+/// BENCH_KAFKA, on Kafka.
 pub fn mqtt() {
     println!("MQTT, QoS 1, 125 B, acknowledged after the log has it; the daemon's CPU, sink included");
-    let kafka = std::env::var("FLUXMILL_BENCH_KAFKA").ok();
+    let kafka = std::env::var("BENCH_KAFKA").ok();
     for (name, brokers) in [("embedded", None), ("kafka", kafka.as_deref())] {
         if name == "kafka" && brokers.is_none() {
-            println!("  kafka: not measured (FLUXMILL_BENCH_KAFKA names no broker)");
+            println!("  kafka: not measured (BENCH_KAFKA names no broker)");
             continue;
         }
         for connections in [50usize, 1_000] {
