@@ -89,7 +89,7 @@ impl Default for StoreOptions {
             flush_bytes: 64 << 20,
             flush_age_ns: 30 * 1_000_000_000,
             vacuum_after_ns: 86_400 * 1_000_000_000,
-            scan_stretch_rows: 1 << 20,
+            scan_stretch_rows: 1 << 18,
         }
     }
 }

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use super::data_file::DataFile;
 
 /// Files of a day that are at most of a size class are compacted when there are so many.
-const TOGETHER: usize = 16;
+const TOGETHER: usize = 8;
 
 /// More live files than this of a table are brought down day by day, however large they are.
 const MANY_FILES: usize = 200;
@@ -123,12 +123,12 @@ mod tests {
     #[test]
     fn small_files_wait_until_they_are_many() {
         let small = |i: i64| file("2026-11-01", &format!("in-order-{i:02}"), 1_000, (i, i), (i * 5_000, i * 5_000));
-        let mut files: Vec<_> = (0..15).map(small).collect();
+        let mut files: Vec<_> = (0..TOGETHER as i64 - 1).map(small).collect();
         files.push(file("2026-11-02", "in-order-a", 1_000, (90, 90), (0, 0)));
         assert!(due(&files).is_none());
         files.push(small(15));
         let chosen = due(&files).unwrap();
-        assert_eq!(chosen.len(), 16, "those of the other day stay");
+        assert_eq!(chosen.len(), TOGETHER, "those of the other day stay");
     }
 
     #[test]

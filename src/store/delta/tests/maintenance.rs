@@ -54,24 +54,24 @@ async fn replaced_files_stay_a_day_and_while_they_are_pinned() {
     let bench = Bench::new().await;
     let source = partition("b", 0);
     let files = || files_below(&bench.table_directory("m"), ".parquet").len();
-    for i in 0..16u64 {
+    for i in 0..8u64 {
         assert_eq!(bench.store().maintain(bench.clock.now_ns()).await.unwrap(), MaintenanceReport::default());
         bench.apply(&source, &[row(i, START + i as i64, "m", &[], &[("x", Int(i as i64))], START + i as i64)]);
         bench.store().flush_all().await.unwrap();
     }
-    let expected: Vec<Cell> = (0..16).map(Cell::Int).collect();
+    let expected: Vec<Cell> = (0..8).map(Cell::Int).collect();
     let pinned = bench.store().offer(&SourceRef { bucket: bench.bucket.clone(), bounds: always() }, &[], 0).unwrap();
     let done = bench.store().maintain(bench.clock.now_ns()).await.unwrap();
-    assert_eq!(done, MaintenanceReport { compacted: 16, written: 1, ..MaintenanceReport::default() });
+    assert_eq!(done, MaintenanceReport { compacted: 8, written: 1, ..MaintenanceReport::default() });
     assert_eq!(values(&bench.read(always(), &[]).await), expected);
-    assert_eq!(files(), 17);
+    assert_eq!(files(), 9);
     let later = bench.clock.advance(DAY_NS - 1);
     assert_eq!(bench.store().maintain(later).await.unwrap().vacuumed, 0);
     let later = bench.clock.advance(2 * 3_600_000_000_000);
     assert_eq!(bench.store().maintain(later).await.unwrap().vacuumed, 0, "a scan has them");
     assert_eq!(values(&read_all(pinned).await), expected);
     let later = bench.clock.advance(2 * 3_600_000_000_000);
-    assert_eq!(bench.store().maintain(later).await.unwrap().vacuumed, 16);
+    assert_eq!(bench.store().maintain(later).await.unwrap().vacuumed, 8);
     assert_eq!(files(), 1);
     assert_eq!(values(&bench.read(always(), &[]).await), expected);
 }
