@@ -26,6 +26,7 @@ mod repl;
 #[cfg(all(feature = "delta", feature = "mqtt"))]
 mod sql;
 mod support;
+#[cfg(feature = "delta")]
 mod sweep;
 #[cfg(feature = "mqtt")]
 mod tables;

@@ -243,22 +243,25 @@ fn compare(case: &Case, outcome: &Outcome, problems: &mut Vec<String>) {
             }
             if let Some(text) = tables {
                 let expected: Vec<plain::Result> = match csv::read(text.as_bytes()) {
-                    Ok(results) => {
-                        results.iter().map(|(name, chunks): &(Name, _)| plain::result(name, chunks)).collect()
-                    }
+                    Ok(results) => results
+                        .iter()
+                        .map(|(name, chunks): &(Name, _)| plain::result(name, chunks).into_csv())
+                        .collect(),
                     Err(problem) => {
                         problems.push(format!("the .csv does not read: {problem}"));
                         return;
                     }
                 };
-                let (full, empty): (Vec<&plain::Result>, Vec<&plain::Result>) =
-                    results.iter().partition(|result| !result.tables.is_empty());
-                let empty: Vec<&String> = empty.iter().map(|result| &result.name).collect();
-                if empty != case.empty_results.iter().collect::<Vec<_>>() {
+                let (full, empty): (Vec<plain::Result>, Vec<plain::Result>) = results
+                    .iter()
+                    .map(|result| result.clone().into_csv())
+                    .partition(|result| !result.tables.is_empty());
+                let empty: Vec<String> = empty.into_iter().map(|result| result.name).collect();
+                if empty != case.empty_results {
                     problems
                         .push(format!("results without tables: expected {:?}, found {empty:?}", case.empty_results));
                 }
-                if expected.iter().collect::<Vec<_>>() != full {
+                if expected != full {
                     let text: String = expected.iter().map(ToString::to_string).collect();
                     problems.push(format!("expected:\n{text}--- found:\n{outcome}"));
                 }

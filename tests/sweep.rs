@@ -1,246 +1,123 @@
-//! The sweep: thousands of generated pipelines over hostile points, each run in many ways that have to agree bit for bit.
+//! The sweep: generated pipelines over hostile data. However a bucket holds its rows, whatever its scans take over of a
+//! pipeline, and on however many cores, an answer is that of the plain path, bit for bit.
 //!
-//! The reference is the plain path: the operators one by one over points in memory, nothing pushed down, one core. What is
-//! left of what was written, overwritten and deleted is worked out by the test (`data`). Against it stand stores that keep the
-//! same points in memory, in files, compacted and mixed, with every number of operators offered to the scan, on one and two
-//! cores, and with little memory. `FLUXMILL_SWEEP_SEED` and `FLUXMILL_SWEEP_COUNT` look further than the test does by itself.
+//! The plain path reads points in memory and takes over nothing; what those points are is worked out by `data` from what
+//! has arrived. The default run is always the same one. `FLUXMILL_SWEEP_SEED` begins elsewhere, `FLUXMILL_SWEEP_COUNT`
+//! tries more or fewer pipelines.
 
 mod data;
-mod scripts;
+mod figures;
+mod filters;
+mod pipelines;
+mod rows;
+mod script;
+mod worlds;
 
 use std::collections::BTreeMap;
-use std::fmt::Write;
+use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use fluxmill::config::{Bytes, QueryConfig};
 use fluxmill::diagnostic::Source;
-use fluxmill::engine::memory::MemoryWorld;
 use fluxmill::engine::{Engine, RunRequest};
-use fluxmill::error::Result;
-use fluxmill::name::Name;
 use fluxmill::plan::World;
-use fluxmill::table::Chunk;
-use fluxmill::table::scan::{ChunkSource, PushOp, ScanParts, SourceRef, Taken};
-use futures::future::BoxFuture;
+use futures::future::join_all;
+use futures::{StreamExt, stream};
 use rand::SeedableRng;
 use rand::rngs::StdRng;
 
-use self::data::{ALL_KEPT, Kept, SECOND_NS, SECONDS, START_NS};
-use self::scripts::Script;
 use crate::support::outcome::Outcome;
+use data::{Data, NOW};
+use pipelines::Generator;
+use script::Script;
+use worlds::{STATES, State, Watched};
 
-const SEED: u64 = 2024;
+/// So many pipelines run over the data of one seed.
+const PIPELINES_A_SEED: u64 = 500;
 
-/// How many pipelines there are.
-const PIPELINES: usize = 2_000;
+/// So many pipelines run by default.
+const PIPELINES: u64 = 2_000;
 
-/// So many of them read the same points.
-const PIPELINES_A_BUCKET: usize = 100;
+/// So many of them at the same time.
+const AT_ONCE: usize = 4;
 
-/// With this much memory many runs go to disk and some are refused.
-const LITTLE_MEMORY: u64 = 40_000;
+/// What a run with little memory may hold, in bytes: a part of the pipelines is refused, the others are not.
+const LITTLE_MEMORY: u64 = 6_000;
 
-/// Mismatches are told up to here.
-const MOST_TOLD: usize = 5;
+/// A run that takes longer hangs: the others take milliseconds.
+const LONGEST_RUN: Duration = Duration::from_secs(120);
+
+/// The sweep ends when it has found so many problems.
+const MOST_PROBLEMS: usize = 4;
 
 /// How a pipeline is run.
-#[derive(Clone, Copy, Debug)]
-struct Way {
-    kept: Kept,
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct How {
+    state: State,
     max_push_ops: usize,
     cores: usize,
     little_memory: bool,
 }
 
-/// A bucket in all its forms.
-struct Bucket {
+/// The same rows in memory and in stores.
+struct Worlds {
     plain: Arc<dyn World>,
-    stores: Vec<(Kept, Arc<dyn World>)>,
+    stores: Vec<(State, Watched)>,
+    /// Where the stores have their files.
     _directory: tempfile::TempDir,
 }
 
-struct Sweep {
-    engine: Engine,
-    little: Engine,
-    counts: Arc<Counts>,
-}
-
-/// What shows that the sweep has seen what it is for.
-#[derive(Default)]
-struct Counts {
-    /// Operators that scans took over.
-    taken: AtomicUsize,
-    /// Scans that were worked on in several parts.
-    cut: AtomicUsize,
-}
-
-impl Bucket {
-    async fn new(seed: u64, counts: &Arc<Counts>) -> Bucket {
-        let steps = data::steps(&mut StdRng::seed_from_u64(seed));
-        let plain = MemoryWorld::new().bucket("plant", data::left(&steps)).bucket("out", Vec::new());
+impl Worlds {
+    async fn new(data: &Data, number: u64) -> Worlds {
         let directory = tempfile::tempdir().unwrap();
-        let mut stores: Vec<(Kept, Arc<dyn World>)> = Vec::new();
-        for kept in ALL_KEPT {
-            let store = data::store(&directory.path().join(format!("{kept:?}")), &steps, kept).await;
-            stores.push((kept, Arc::new(Counted { inner: Arc::new(store), counts: Arc::clone(counts) })));
-        }
-        Bucket { plain: Arc::new(plain), stores, _directory: directory }
+        let stretch_rows = [24, 8, 48][(number % 3) as usize];
+        let store = |state: State| {
+            let path = directory.path().join(format!("{state:?}"));
+            async move { (state, worlds::store(data, state, &path, stretch_rows).await) }
+        };
+        let stores = join_all(STATES.map(store)).await;
+        Worlds { plain: Arc::new(worlds::memory(data)), stores, _directory: directory }
     }
 
-    fn store(&self, kept: Kept) -> Arc<dyn World> {
-        Arc::clone(&self.stores.iter().find(|(own, _)| *own == kept).unwrap().1)
-    }
-}
-
-impl Sweep {
-    fn new(directory: &std::path::Path) -> Sweep {
-        let little = QueryConfig { memory: Bytes::mib(64), memory_per_run: Bytes(LITTLE_MEMORY), disk: Bytes::mib(64) };
-        Sweep {
-            engine: Engine::new(),
-            little: Engine::with_limits(&little, directory),
-            counts: Arc::new(Counts::default()),
-        }
-    }
-
-    async fn plain(&self, bucket: &Bucket, script: &Script) -> Outcome {
-        Outcome::of(&self.engine, request(script, &bucket.plain, 0, 1)).await
-    }
-
-    async fn run(&self, bucket: &Bucket, script: &Script, way: Way) -> Outcome {
-        let engine = if way.little_memory { &self.little } else { &self.engine };
-        Outcome::of(engine, request(script, &bucket.store(way.kept), way.max_push_ops, way.cores)).await
-    }
-
-    /// The ways in which a pipeline of this number is run: one state of the store at every depth, the others at once.
-    /// `taken` operators are taken over by its scans if all are offered, which is the first way: more depths are the same.
-    fn ways(number: usize, taken: usize) -> Vec<Way> {
-        let all = Self::all_offered(number);
-        let mut ways = Vec::new();
-        for max_push_ops in 0..taken {
-            let cores = 1 + (number / ALL_KEPT.len() + max_push_ops) % 2;
-            ways.push(Way { max_push_ops, cores, ..all });
-        }
-        for (at, kept) in ALL_KEPT.into_iter().filter(|kept| *kept != all.kept).enumerate() {
-            ways.push(Way { kept, cores: 1 + (number + at) % 2, ..all });
-        }
-        ways.push(Way { max_push_ops: number % 2 * taken, cores: 1 + number / 2 % 2, little_memory: true, ..all });
-        ways
-    }
-
-    /// The way that tells how many operators scans take over.
-    fn all_offered(number: usize) -> Way {
-        let kept = ALL_KEPT[number % ALL_KEPT.len()];
-        Way { kept, max_push_ops: usize::MAX, cores: 2, little_memory: false }
-    }
-
-    /// Whether a way gives another answer than the plain one; with little memory it may also be refused.
-    async fn differs(&self, bucket: &Bucket, script: &Script, way: Way) -> Option<(Outcome, Outcome)> {
-        let (plain, other) = (self.plain(bucket, script).await, self.run(bucket, script, way).await);
-        (!agrees(&plain, &other, way)).then_some((plain, other))
-    }
-
-    /// The smallest script that still shows a mismatch, and the answers.
-    async fn shrink(&self, bucket: &Bucket, script: &Script, way: Way) -> Option<(Script, Outcome, Outcome)> {
-        let (plain, other) = self.differs(bucket, script, way).await?;
-        let mut smallest = (script.clone(), plain, other);
-        let mut number = 0;
-        while number < smallest.0.stages().count() {
-            if let Some(fewer) = smallest.0.without(number)
-                && let Some((plain, other)) = self.differs(bucket, &fewer, way).await
-            {
-                smallest = (fewer, plain, other);
-                number = 0;
-            } else {
-                number += 1;
-            }
-        }
-        Some(smallest)
+    fn store(&self, state: State) -> &Watched {
+        let found = self.stores.iter().find(|(own, _)| *own == state);
+        &found.expect("a store for every state").1
     }
 }
 
-fn agrees(plain: &Outcome, other: &Outcome, way: Way) -> bool {
-    let refused = matches!(other, Outcome::Failed(text) if text.contains("ResourceExhausted"));
-    plain == other || (way.little_memory && refused)
+/// Two engines: with memory as by default, and with little.
+struct Engines {
+    usual: Engine,
+    little: Engine,
 }
 
-fn request(script: &Script, world: &Arc<dyn World>, max_push_ops: usize, cores: usize) -> RunRequest {
-    let now_ns = START_NS + SECONDS * SECOND_NS;
-    let source = Source::new("<generated>", script.text());
-    RunRequest { max_push_ops, cores, ..RunRequest::new(source, now_ns, Arc::clone(world)) }
-}
-
-fn variable(name: &str) -> Option<u64> {
-    std::env::var(name).ok().map(|text| text.parse().unwrap())
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn generated_pipelines_give_the_plain_answer_however_they_are_run() {
-    let seed = variable("FLUXMILL_SWEEP_SEED").unwrap_or(SEED);
-    let count = variable("FLUXMILL_SWEEP_COUNT").map_or(PIPELINES, |count| count as usize);
-    let directory = tempfile::tempdir().unwrap();
-    let sweep = Sweep::new(directory.path());
-    let (mut told, mut mismatches) = (String::new(), 0);
-    let (mut with_rows, mut refused, mut disk) = (0, 0, 0);
-    let mut kinds: BTreeMap<&'static str, usize> = BTreeMap::new();
-    let mut bucket = Bucket::new(seed, &sweep.counts).await;
-    for number in 0..count {
-        let own_seed = seed.wrapping_add(number as u64);
-        if number % PIPELINES_A_BUCKET == 0 && number > 0 {
-            bucket = Bucket::new(own_seed, &sweep.counts).await;
-        }
-        let script = scripts::script(&mut StdRng::seed_from_u64(own_seed));
-        let plain = sweep.plain(&bucket, &script).await;
-        if rows(&plain) > 0 {
-            with_rows += 1;
-            let mut own: Vec<&str> = script.stages().map(|stage| stage.kind).collect();
-            own.sort_unstable();
-            own.dedup();
-            own.into_iter().for_each(|kind| *kinds.entry(kind).or_default() += 1);
-        }
-        let before = sweep.counts.taken.load(Ordering::Relaxed);
-        let first = Sweep::all_offered(number);
-        let mut done = Some(sweep.run(&bucket, &script, first).await);
-        let taken = sweep.counts.taken.load(Ordering::Relaxed) - before;
-        for way in std::iter::once(first).chain(Sweep::ways(number, taken)) {
-            let other = match done.take() {
-                Some(other) => other,
-                None => sweep.run(&bucket, &script, way).await,
-            };
-            if agrees(&plain, &other, way) {
-                refused += usize::from(plain != other);
-                continue;
-            }
-            mismatches += 1;
-            if mismatches <= MOST_TOLD {
-                // One that does not show again is told as it was.
-                let (script, plain, other) =
-                    sweep.shrink(&bucket, &script, way).await.unwrap_or((script.clone(), plain.clone(), other));
-                write!(
-                    told,
-                    "\n== pipeline {number} of seed {seed}, {way:?}\n{}\n{other}--- plain:\n{plain}",
-                    script.text()
-                )
-                .unwrap();
-            }
-            break;
-        }
-        disk += sweep.little.disk_taken();
+impl Engines {
+    fn new() -> Engines {
+        let limits = QueryConfig { memory_per_run: Bytes(LITTLE_MEMORY), ..QueryConfig::default() };
+        Engines { usual: Engine::new(), little: Engine::with_limits(&limits, &std::env::temp_dir()) }
     }
-    assert!(mismatches == 0, "{mismatches} of {count} pipelines differ:{told}");
-    // What the sweep has to have seen.
-    assert_eq!(disk, 0, "runs have left rows on disk");
-    assert!(with_rows * 3 > count, "{with_rows} of {count} pipelines give rows");
-    if count >= PIPELINES {
-        let few: Vec<_> = kinds.iter().filter(|(_, count)| **count < 15).collect();
-        assert!(few.is_empty() && kinds.len() >= 24, "few pipelines with rows: {few:?} of {kinds:?}");
+
+    async fn plain(&self, worlds: &Worlds, source: &Source) -> Outcome {
+        let request = RunRequest::new(source.clone(), NOW, Arc::clone(&worlds.plain));
+        Outcome::of(&self.usual, RunRequest { max_push_ops: 0, cores: 1, ..request }).await
     }
-    let (taken, cut) = (sweep.counts.taken.load(Ordering::Relaxed), sweep.counts.cut.load(Ordering::Relaxed));
-    println!(
-        "{with_rows} of {count} with rows; {taken} operators taken; {cut} scans cut; {refused} refused; {kinds:?}"
-    );
-    assert!(taken > count && cut > count, "{taken} operators were taken over by scans, {cut} scans were cut");
-    assert!(refused > count / 100 && refused < count / 2, "{refused} of {count} were refused with little memory");
+
+    /// What comes of a run, and the most operators that a scan has taken over.
+    async fn run(&self, worlds: &Worlds, source: &Source, how: How) -> (Outcome, usize) {
+        let engine = if how.little_memory { &self.little } else { &self.usual };
+        let world = worlds.store(how.state).for_one_run();
+        let request = RunRequest::new(source.clone(), NOW, Arc::new(world.clone()));
+        let request = RunRequest { max_push_ops: how.max_push_ops, cores: how.cores, ..request };
+        let outcome = tokio::time::timeout(LONGEST_RUN, Outcome::of(engine, request)).await;
+        (outcome.unwrap_or_else(|_| panic!("{how:?} does not end:\n{}", source.text)), world.deepest())
+    }
+}
+
+/// Whether an outcome may stand for that of the plain path.
+fn agrees(outcome: &Outcome, plain: &Outcome, how: How) -> bool {
+    let refused = matches!(outcome, Outcome::Failed(text) if text.contains("ResourceExhausted: "));
+    outcome == plain || (how.little_memory && refused)
 }
 
 fn rows(outcome: &Outcome) -> usize {
@@ -252,57 +129,188 @@ fn rows(outcome: &Outcome) -> usize {
     }
 }
 
-/// A world that counts what its scans take over and give in parts.
-struct Counted {
-    inner: Arc<dyn World>,
-    counts: Arc<Counts>,
+/// What was tried, so that the sweep cannot pass by doing nothing.
+#[derive(Default)]
+struct Tried {
+    pipelines: usize,
+    with_rows: usize,
+    failed: BTreeMap<String, usize>,
+    /// Pipelines with rows that have a stage of the kind.
+    kinds: BTreeMap<&'static str, usize>,
+    /// Runs over stores in a state, with so many operators taken over, on so many cores.
+    ways: BTreeMap<(State, usize, usize), usize>,
+    refused: usize,
+    answered_with_little: usize,
+    taken: BTreeMap<&'static str, usize>,
+    cut: usize,
+    most_parts: usize,
 }
 
-impl World for Counted {
-    fn bucket_id(&self, name_or_id: &str) -> Result<Name> {
-        self.inner.bucket_id(name_or_id)
-    }
-
-    fn offer(&self, source: &SourceRef, ops: &[PushOp], max: usize) -> Result<Taken> {
-        let mut taken = self.inner.offer(source, ops, max)?;
-        self.counts.taken.fetch_add(taken.count, Ordering::Relaxed);
-        for partition in std::mem::take(&mut taken.scan.partitions) {
-            taken.scan.partitions.push(Box::new(CountedSource { inner: partition, counts: Arc::clone(&self.counts) }));
-        }
-        Ok(taken)
-    }
-
-    fn for_run(&self) -> Option<Arc<dyn World>> {
-        let inner = self.inner.for_run()?;
-        Some(Arc::new(Counted { inner, counts: Arc::clone(&self.counts) }))
-    }
-
-    fn secret(&self, name: &str) -> Option<String> {
-        self.inner.secret(name)
-    }
-
-    fn wall_clock_ns(&self) -> i64 {
-        self.inner.wall_clock_ns()
-    }
-}
-
-struct CountedSource {
-    inner: Box<dyn ChunkSource>,
-    counts: Arc<Counts>,
-}
-
-impl ChunkSource for CountedSource {
-    fn next(&mut self) -> BoxFuture<'_, Result<Option<Chunk>>> {
-        self.inner.next()
-    }
-
-    fn parts(&mut self) -> BoxFuture<'_, Result<Option<ScanParts>>> {
-        Box::pin(async {
-            let parts = self.inner.parts().await?;
-            if parts.as_ref().is_some_and(|parts| parts.len() > 1) {
-                self.counts.cut.fetch_add(1, Ordering::Relaxed);
+impl Tried {
+    fn add(&mut self, tries: &Tries) {
+        self.pipelines += 1;
+        if rows(&tries.plain) > 0 {
+            self.with_rows += 1;
+            for kind in tries.script.kinds() {
+                *self.kinds.entry(kind).or_default() += 1;
             }
-            Ok(parts)
-        })
+        }
+        if let Outcome::Failed(text) = &tries.plain {
+            let message = text.split_once(": ").map_or("", |(_, message)| message);
+            *self.failed.entry(message.chars().take(60).collect()).or_default() += 1;
+        }
+        for (how, depth, outcome) in &tries.runs {
+            *self.ways.entry((how.state, *depth, how.cores)).or_default() += 1;
+            if how.little_memory {
+                let refused = *outcome != tries.plain;
+                self.refused += usize::from(refused);
+                self.answered_with_little += usize::from(!refused && rows(outcome) > 0);
+            }
+        }
+    }
+
+    /// Whether enough was tried. The bounds lie well below what the default run does.
+    fn check(&self) {
+        let enough = |what: &str, found: usize, least: usize| {
+            assert!(found >= least, "only {found} of {what}, at least {least} were expected:\n{self}");
+        };
+        enough("pipelines with rows", self.with_rows, self.pipelines / 3);
+        for kind in pipelines::KINDS {
+            enough(&format!("pipelines with rows and {kind}"), self.kinds.get(kind).copied().unwrap_or(0), 5);
+        }
+        for state in STATES {
+            for depth in 0..4 {
+                for cores in 1..=2 {
+                    let found = self.ways.get(&(state, depth, cores)).copied().unwrap_or(0);
+                    let what = format!("runs over {state:?} with {depth} operators taken over on {cores} cores");
+                    enough(&what, found, 10);
+                }
+            }
+        }
+        for op in ["filter", "first", "last", "pivot", "aggregate", "window"] {
+            enough(&format!("operators {op} taken over"), self.taken.get(op).copied().unwrap_or(0), 100);
+        }
+        enough("scans cut for several cores", self.cut, 500);
+        enough("parts of one scan", self.most_parts, 8);
+        enough("runs that had too little memory", self.refused, 100);
+        enough("answers with little memory", self.answered_with_little, 100);
+    }
+
+    fn add_seen(&mut self, worlds: &Worlds) {
+        use std::sync::atomic::Ordering::Relaxed;
+        for (_, store) in &worlds.stores {
+            for (op, count) in store.seen.taken.lock().iter() {
+                *self.taken.entry(op).or_default() += count;
+            }
+            self.cut += store.seen.cut.load(Relaxed);
+            self.most_parts = self.most_parts.max(store.seen.most_parts.load(Relaxed));
+        }
+    }
+}
+
+impl fmt::Display for Tried {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(formatter, "{} pipelines, {} of them with rows", self.pipelines, self.with_rows)?;
+        writeln!(formatter, "with rows, by kinds of stages: {:?}", self.kinds)?;
+        writeln!(formatter, "failed: {:#?}", self.failed)?;
+        writeln!(formatter, "runs by state, operators taken over, cores: {:?}", self.ways)?;
+        writeln!(formatter, "little memory: {} refused, {} answered", self.refused, self.answered_with_little)?;
+        writeln!(formatter, "taken over: {:?}", self.taken)?;
+        writeln!(formatter, "{} scans cut, into {} parts at most", self.cut, self.most_parts)
+    }
+}
+
+/// What came of a script.
+struct Tries {
+    script: Script,
+    plain: Outcome,
+    /// How it was run, how many operators the scans took over, and what came of it.
+    runs: Vec<(How, usize, Outcome)>,
+}
+
+impl Tries {
+    /// The first way in which it answers differently.
+    fn differs(&self) -> Option<How> {
+        let wrong = self.runs.iter().find(|(how, _, outcome)| !agrees(outcome, &self.plain, *how));
+        wrong.map(|(how, _, _)| *how)
+    }
+}
+
+/// Runs a script in the ways that are its share: rows in memory at every depth of push-down, some of its other stores at
+/// one depth each, so that all of them come with all in turn; and with little memory.
+async fn tries(engines: &Engines, worlds: &Worlds, script: Script, number: usize) -> Tries {
+    let source = Source::new("<sweep>", script.to_string());
+    let plain = engines.plain(worlds, &source).await;
+    let usual = |state, max_push_ops, cores| How { state, max_push_ops, cores, little_memory: false };
+    let with_files = |number: usize| STATES[1 + number % (STATES.len() - 1)];
+    let all = usual(State::Hot, usize::MAX, 1 + number % 2);
+    let (outcome, depth) = engines.run(worlds, &source, all).await;
+    let mut runs = vec![(all, depth, outcome)];
+    let mut ways: Vec<How> = (0..depth).map(|less| usual(State::Hot, less, 1 + (number + less) % 2)).collect();
+    let less = if number.is_multiple_of(3) { number / 12 % (depth + 1) } else { depth };
+    ways.push(usual(with_files(number), less, 2 - number / 4 % 2));
+    let state = if number % 4 == 3 { with_files(number / 4) } else { State::Hot };
+    ways.push(How { little_memory: true, ..usual(state, usize::MAX, 2) });
+    for how in ways {
+        let (outcome, depth) = engines.run(worlds, &source, how).await;
+        runs.push((how, depth, outcome));
+    }
+    Tries { script, plain, runs }
+}
+
+/// Leaves out stages of a script for as long as it still answers differently; then tells all there is to know.
+async fn problem(engines: &Engines, worlds: &Worlds, seed: u64, script: Script, how: How) -> String {
+    let mut smallest = script;
+    'smaller: loop {
+        for script in smallest.smaller() {
+            let source = Source::new("<sweep>", script.to_string());
+            let plain = engines.plain(worlds, &source).await;
+            if !agrees(&engines.run(worlds, &source, how).await.0, &plain, how) {
+                smallest = script;
+                continue 'smaller;
+            }
+        }
+        break;
+    }
+    let source = Source::new("<sweep>", smallest.to_string());
+    let plain = engines.plain(worlds, &source).await;
+    let (found, _) = engines.run(worlds, &source, how).await;
+    format!("\n== FLUXMILL_SWEEP_SEED={seed}, {how:?}\n{smallest}-- answers:\n{found}-- the plain path:\n{plain}")
+}
+
+fn from_environment(name: &str, default: u64) -> u64 {
+    std::env::var(name).map_or(default, |text| text.parse().unwrap_or_else(|_| panic!("{name} is no number: {text}")))
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn generated_pipelines_answer_the_same_however_they_are_run() {
+    let first_seed = from_environment("FLUXMILL_SWEEP_SEED", 1);
+    let count = from_environment("FLUXMILL_SWEEP_COUNT", PIPELINES);
+    let engines = Engines::new();
+    let mut tried = Tried::default();
+    let mut problems = Vec::new();
+    for seed in first_seed..first_seed + count.div_ceil(PIPELINES_A_SEED) {
+        let mut rng = StdRng::seed_from_u64(seed);
+        let data = Data::new(&mut rng, seed);
+        let worlds = Worlds::new(&data, seed).await;
+        let mut generator = Generator { data: &data, rng };
+        let scripts = PIPELINES_A_SEED.min(count - (seed - first_seed) * PIPELINES_A_SEED);
+        let scripts: Vec<Script> = (0..scripts).map(|_| generator.script()).collect();
+        let run = |(number, script)| tries(&engines, &worlds, script, number);
+        let mut all = stream::iter(scripts.into_iter().enumerate().map(run)).buffered(AT_ONCE);
+        while let Some(tries) = all.next().await {
+            tried.add(&tries);
+            if let Some(how) = tries.differs() {
+                problems.push(problem(&engines, &worlds, seed, tries.script, how).await);
+                assert!(problems.len() < MOST_PROBLEMS, "{}", problems.concat());
+            }
+        }
+        drop(all);
+        tried.add_seen(&worlds);
+    }
+    assert!(problems.is_empty(), "{}", problems.concat());
+    println!("{tried}");
+    if count >= PIPELINES {
+        tried.check();
     }
 }

@@ -142,8 +142,10 @@ impl Gathering {
                     return Err(canceled());
                 }
                 if let Some(told) = state.next() {
+                    // There is room again, or the part in turn may have more: of it nothing waits.
+                    let room = state.begun.front().is_none_or(|front| front.told.is_empty());
                     drop(state);
-                    if matches!(told, Told::Chunk(..) | Told::End(..)) {
+                    if room || matches!(told, Told::Chunk(..) | Told::End(..)) {
                         shared.changed.notify_waiters();
                     }
                     return Ok(Some(told));

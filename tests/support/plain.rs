@@ -6,8 +6,7 @@ use fluxmill::name::Name;
 use fluxmill::table::{Cell, Chunk, ColumnType, ColumnView, Place, TableId};
 
 /// A value; floats by their bits, so that -0.0 is not 0.0; NaN is one value (its sign and its payload are the processor's,
-/// and no reader of CSV sees them). An empty string is a null: CSV does not
-/// tell them apart.
+/// and no reader of CSV sees them).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Value {
     Null,
@@ -22,7 +21,7 @@ pub enum Value {
 impl From<Cell<'_>> for Value {
     fn from(cell: Cell<'_>) -> Self {
         match cell {
-            Cell::Null | Cell::String("") => Value::Null,
+            Cell::Null => Value::Null,
             Cell::Bool(value) => Value::Bool(value),
             Cell::Int(value) => Value::Int(value),
             Cell::UInt(value) => Value::UInt(value),
@@ -42,6 +41,7 @@ impl fmt::Display for Value {
             Value::Int(value) => write!(formatter, "{value}"),
             Value::UInt(value) => write!(formatter, "{value}"),
             Value::Float(bits) => write!(formatter, "{:?}", f64::from_bits(*bits)),
+            Value::String(value) if value.is_empty() => formatter.write_str("\"\""),
             Value::String(value) => formatter.write_str(value),
             Value::Time(value) => formatter.write_str(&fluxmill::time::rfc3339::to_short_text(*value)),
         }
@@ -83,6 +83,22 @@ impl fmt::Display for Result {
             }
         }
         Ok(())
+    }
+}
+
+impl Result {
+    /// As CSV has it: an empty string is a null, the two cannot be told apart.
+    pub fn into_csv(mut self) -> Result {
+        for table in &mut self.tables {
+            let empty = |value: &&mut Value| matches!(&**value, Value::String(text) if text.is_empty());
+            table
+                .key
+                .iter_mut()
+                .chain(table.rows.iter_mut().flatten())
+                .filter(empty)
+                .for_each(|value| *value = Value::Null);
+        }
+        self
     }
 }
 

@@ -1,63 +1,32 @@
-//! Hostile points: what happens to a bucket step by step, stores in several states after it, and the points that are left,
-//! worked out without a store.
+//! Hostile data: what arrives at a bucket, and what should be left of it.
+//!
+//! Everything follows from a seed. What is left is worked out here by an independent computation: arrivals in the order of
+//! their `seq`, the newest value wins by series, field and time, a delete removes what stands then.
 
 use std::collections::BTreeMap;
-use std::path::Path;
-use std::sync::Arc;
 
-use fluxmill::catalogue::Catalogue;
-use fluxmill::clock::ManualClock;
-use fluxmill::engine::StoreWorld;
 use fluxmill::name::Name;
 use fluxmill::point::delete::{Condition, ConditionOp, Deleted, PointSet, RangeDelete, SeriesName};
 use fluxmill::point::{FieldValue, Point};
-use fluxmill::store::{NewBucket, SeqDelete, SeqPoint, SourcePartition, Store, StoreOptions};
 use rand::Rng;
 use rand::rngs::StdRng;
-use rand::seq::IndexedRandom;
+use rand::seq::{IndexedRandom, SliceRandom};
 
-/// 2024-01-01T00:00:00Z.
-pub const START_NS: i64 = 1_704_067_200_000_000_000;
+pub const SECOND: i64 = 1_000_000_000;
+pub const MINUTE: i64 = 60 * SECOND;
 
-pub const SECOND_NS: i64 = 1_000_000_000;
+/// 2026-03-29T00:20:00Z: forty minutes before clocks in Berlin go forward.
+pub const START: i64 = 1_774_743_600 * SECOND;
 
-/// Rows lie in so many seconds, but for a few.
-pub const SECONDS: i64 = 600;
+/// What `now()` is, and what the store's clock shows.
+pub const NOW: i64 = START + 60 * MINUTE;
 
-/// One thing that happens to a bucket.
-pub enum Step {
-    Write(Vec<Point>),
-    Delete(Deleted),
-}
+/// Partitions that feed the bucket; what comes from one may be older than what has come from the other.
+pub const PARTITIONS: usize = 2;
 
-/// Tags, their values. The first one sorts before `_field` and `_measurement`, so that tables of several fields take turns
-/// and scans are not cut: half of the buckets do without it.
-const TAGS: [(&str, &[&str]); 4] = [
-    ("A", &["x", "y"]),
-    ("host", &["a", "b", "B", "é", "a much longer value than fits in a view"]),
-    ("site", &["x y", "z,w", "="]),
-    ("late", &["new"]),
-];
-
-/// Measurements and the fields that they have: a name has one type in a measurement, and another one elsewhere.
-const MEASUREMENTS: [(&str, &[(&str, Kind)]); 3] = [
-    (
-        "m",
-        &[
-            ("f", Kind::Float),
-            ("g", Kind::Float),
-            ("i", Kind::Int),
-            ("u", Kind::UInt),
-            ("b", Kind::Bool),
-            ("s", Kind::String),
-        ],
-    ),
-    ("n", &[("f", Kind::Int), ("x", Kind::Float), ("late", Kind::Float)]),
-    ("m 2", &[("f", Kind::Float)]),
-];
-
-#[derive(Clone, Copy)]
-enum Kind {
+/// The type of a field.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Kind {
     Float,
     Int,
     UInt,
@@ -65,221 +34,270 @@ enum Kind {
     String,
 }
 
-/// What happens to a bucket, from a seed.
-pub fn steps(random: &mut StdRng) -> Vec<Step> {
-    let mut steps: Vec<Step> = Vec::new();
-    let mut written: Vec<Point> = Vec::new();
-    let count = random.random_range(6..16);
-    let tags = &TAGS[random.random_range(0..2)..];
-    for number in 0..count {
-        if number > 2 && random.random_bool(0.2) {
-            steps.push(Step::Delete(delete(&written, random)));
-            continue;
+/// A measurement with its fields and the tags that its series may have.
+pub struct Measurement {
+    pub name: &'static str,
+    pub fields: &'static [(&'static str, Kind)],
+    pub tags: &'static [&'static str],
+}
+
+/// One name, several types: `v` differs from measurement to measurement. `site` is a tag, and a field beside it.
+const MEASUREMENTS: [Measurement; 4] = [
+    Measurement {
+        name: "cpu",
+        fields: &[
+            ("load", Kind::Float),
+            ("v", Kind::Float),
+            ("n", Kind::Int),
+            ("ok", Kind::Bool),
+            ("msg", Kind::String),
+            // The name of a tag of another measurement.
+            ("rack", Kind::Int),
+        ],
+        tags: &["host", "site"],
+    },
+    Measurement {
+        name: "mem",
+        fields: &[("v", Kind::Int), ("used", Kind::UInt), ("load", Kind::Float)],
+        tags: &["host", "rack"],
+    },
+    Measurement {
+        name: "größe é",
+        fields: &[("v", Kind::String), ("x", Kind::Float), ("late", Kind::Float)],
+        tags: &["host", "site"],
+    },
+    Measurement { name: "z", fields: &[("load", Kind::Float), ("site", Kind::String)], tags: &["site"] },
+];
+
+/// Tags that come into series of one measurement of some data: before `_field`, between `_field` and `_measurement`, behind both.
+const MORE_TAGS: [&[&str]; 4] = [&[], &["Zone"], &["_id", "zz"], &["zz"]];
+
+const TAG_VALUES: [&str; 6] = ["a", "b", "A", "é", "a b,c=\"d\"", "none"];
+
+/// An arrival: a record with points, or a delete.
+pub struct Arrival {
+    pub partition: usize,
+    pub offset: u64,
+    pub seq: i64,
+    pub what: What,
+}
+
+pub enum What {
+    Points(Vec<Point>),
+    Delete(Deleted),
+}
+
+/// A set of data.
+pub struct Data {
+    /// In the order in which they are applied.
+    pub arrivals: Vec<Arrival>,
+    pub retention_ns: Option<i64>,
+    pub measurements: &'static [Measurement],
+    /// Every tag that some series has.
+    pub tags: Vec<&'static str>,
+    /// Times at which points stand.
+    pub times: Vec<i64>,
+}
+
+impl Data {
+    pub fn new(rng: &mut StdRng, number: u64) -> Data {
+        let more = MORE_TAGS[(number % MORE_TAGS.len() as u64) as usize];
+        let mut series: Vec<(usize, Vec<(Name, Name)>)> = Vec::new();
+        for (place, measurement) in MEASUREMENTS.iter().enumerate() {
+            for _ in 0..rng.random_range(2..=4) {
+                let more = if place == 2 { more } else { &[] };
+                series.push((place, tags_of(rng, measurement, more)));
+            }
         }
-        // New tags and fields come late.
-        let late = number > count / 2;
-        let mut points: Vec<Point> = (0..random.random_range(1..24)).map(|_| point(tags, late, random)).collect();
-        if let Some(known) = written.choose(random)
-            && random.random_bool(0.5)
-        {
-            // An identity again, with other values.
-            let (measurement, fields) = MEASUREMENTS.iter().find(|(name, _)| **name == *known.measurement).unwrap();
-            let fields = some_fields(fields, late, random);
-            points.push(Point { measurement: (*measurement).into(), fields, ..known.clone() });
+        series.sort();
+        series.dedup();
+        // Most points stand on a grid, so that they meet each other and the bounds of windows; some a nanosecond beside it.
+        let mut times: Vec<i64> = Vec::new();
+        for _ in 0..24 {
+            // A few stand in the day before: files are of a day.
+            let from = if rng.random_bool(0.1) { -40 } else { 0 };
+            let grid = START + rng.random_range(from..=60) * MINUTE;
+            times.push(grid + [0, 0, 0, -1, 1, 17 * SECOND][rng.random_range(0..6)]);
         }
-        written.extend(points.iter().cloned());
-        steps.push(Step::Write(points));
-    }
-    steps
-}
-
-fn point(all_tags: &[(&str, &[&str])], late: bool, random: &mut StdRng) -> Point {
-    let (measurement, fields) =
-        *[MEASUREMENTS[0], MEASUREMENTS[0], MEASUREMENTS[1], MEASUREMENTS[2]].choose(random).unwrap();
-    let mut tags: Vec<(Name, Name)> = Vec::new();
-    for (tag, values) in all_tags {
-        if (late || *tag != "late") && random.random_bool(if *tag == "host" { 0.9 } else { 0.3 }) {
-            tags.push(((*tag).into(), (*values.choose(random).unwrap()).into()));
+        times.sort_unstable();
+        times.dedup();
+        let mut queues: [Vec<(i64, What)>; PARTITIONS] = Default::default();
+        let count = rng.random_range(80..120);
+        let mut named: Vec<(usize, usize, i64)> = Vec::new();
+        // Newest values are remembered for as long as nothing is deleted.
+        let deletes = !number.is_multiple_of(3);
+        for arrival in 0..count {
+            let seq = START + arrival as i64 * SECOND;
+            let partition = usize::from(rng.random_bool(0.3));
+            if deletes && arrival > 20 && rng.random_bool(0.04) {
+                // A delete by range has one arrival time in every partition. Half of them meet what has just come.
+                let from = if rng.random_bool(0.5) { named.last().map(|(_, _, time_ns)| *time_ns) } else { None };
+                let from = from.unwrap_or_else(|| *times.choose(rng).unwrap() + rng.random_range(-1..=1));
+                let delete = Deleted::Range(range_delete(rng, from, more));
+                queues.iter_mut().for_each(|queue| queue.push((seq, What::Delete(delete.clone()))));
+                continue;
+            }
+            let of_partition: Vec<_> = named.iter().filter(|(of, _, _)| *of == partition).collect();
+            if let Some((_, place, time_ns)) = of_partition.choose(rng).filter(|_| deletes && rng.random_bool(0.05)) {
+                let (measurement, tags) = &series[*place];
+                let name = SeriesName {
+                    measurement: MEASUREMENTS[*measurement].name.into(),
+                    tags: tags.iter().cloned().collect(),
+                };
+                let set = PointSet { series: vec![name], times: vec![*time_ns] };
+                queues[partition].push((seq, What::Delete(Deleted::Points(vec![set]))));
+                continue;
+            }
+            let points = (0..rng.random_range(1..=2))
+                .map(|_| {
+                    // New series come midway.
+                    let known = (series.len() * (arrival + 30) / (count + 10)).clamp(1, series.len());
+                    let place = rng.random_range(0..known);
+                    // Times ascend roughly; some are late.
+                    let newest = times.len() * (arrival + 1) / count;
+                    let from = if rng.random_bool(0.25) { 0 } else { newest.saturating_sub(4) };
+                    let time_ns = times[rng.random_range(from..=newest.min(times.len() - 1))];
+                    // Or one of the last points comes again, perhaps in another partition.
+                    let recent = &named[named.len().saturating_sub(12)..];
+                    let again = recent.choose(rng).filter(|_| rng.random_bool(0.25)).copied();
+                    let (_, place, time_ns) = again.unwrap_or((partition, place, time_ns));
+                    named.push((partition, place, time_ns));
+                    let (measurement, tags) = &series[place];
+                    point(rng, &MEASUREMENTS[*measurement], tags.clone(), time_ns, arrival * 2 > count)
+                })
+                .collect();
+            queues[partition].push((seq, What::Points(points)));
         }
+        let tags = MEASUREMENTS.iter().flat_map(|one| one.tags).chain(more).copied();
+        let mut tags: Vec<&'static str> = tags.collect();
+        tags.sort_unstable();
+        tags.dedup();
+        let retention_ns = rng.random_bool(0.3).then_some(50 * MINUTE + 1);
+        Data { arrivals: interleaved(rng, queues), retention_ns, measurements: &MEASUREMENTS, tags, times }
     }
-    tags.sort();
-    Point { measurement: measurement.into(), tags, fields: some_fields(fields, late, random), time_ns: time(random) }
-}
 
-fn time(random: &mut StdRng) -> i64 {
-    match random.random_range(0..20) {
-        // On the bounds of windows and ranges, and beside them.
-        0..=5 => START_NS + random.random_range(0..=10) * 60 * SECOND_NS,
-        6 => START_NS + random.random_range(0..=10) * 60 * SECOND_NS - 1,
-        7 => START_NS - 86_400 * SECOND_NS,
-        8 => START_NS + 40 * 86_400 * SECOND_NS,
-        // Few different ones, so that series share them.
-        _ => START_NS + random.random_range(0..60) * 10 * SECOND_NS,
-    }
-}
-
-fn some_fields(fields: &[(&str, Kind)], late: bool, random: &mut StdRng) -> Vec<(Name, FieldValue)> {
-    let fields: Vec<_> = fields.iter().filter(|(name, _)| late || *name != "late").collect();
-    let mut some: Vec<(Name, FieldValue)> = Vec::new();
-    for (name, kind) in &fields {
-        if random.random_bool(0.5) {
-            some.push(((*name).into(), value(*kind, random)));
-        }
-    }
-    if some.is_empty() {
-        let (name, kind) = fields[0];
-        some.push(((*name).into(), value(*kind, random)));
-    }
-    some
-}
-
-fn value(kind: Kind, random: &mut StdRng) -> FieldValue {
-    let one_of: i32 = random.random_range(0..12);
-    match kind {
-        Kind::Float => FieldValue::Float(match one_of {
-            0 => -0.0,
-            1 => 0.0,
-            2 => f64::MAX,
-            3 => f64::MIN_POSITIVE / 2.0,
-            4 => 0.1 + 0.2,
-            other => (other - 7) as f64 * 1.5,
-        }),
-        Kind::Int => FieldValue::Int(match one_of {
-            0 => i64::MIN,
-            1 => i64::MAX,
-            other => i64::from(other) - 6,
-        }),
-        Kind::UInt => FieldValue::UInt(if one_of == 0 { u64::MAX } else { one_of.unsigned_abs().into() }),
-        Kind::Bool => FieldValue::Bool(one_of < 6),
-        Kind::String => FieldValue::String(
-            ["", "a", "é", "refuel", "12", "a text of more than twelve bytes"][one_of as usize % 6].into(),
-        ),
-    }
-}
-
-fn delete(written: &[Point], random: &mut StdRng) -> Deleted {
-    if random.random_bool(0.4) {
-        let some = written.choose_multiple(random, 5);
-        let sets = some.map(|point| PointSet { series: vec![SeriesName::of(point)], times: vec![point.time_ns] });
-        return Deleted::Points(sets.collect());
-    }
-    let start_ns = START_NS + random.random_range(-1..10) * 60 * SECOND_NS;
-    let condition = |key: &str, op, value: &str| Condition { key: key.into(), op, value: value.into() };
-    let predicate = match random.random_range(0..5) {
-        0 => Vec::new(),
-        1 => vec![condition("_measurement", ConditionOp::Equal, "m")],
-        2 => vec![condition("_measurement", ConditionOp::NotEqual, "m"), condition("host", ConditionOp::Equal, "a")],
-        3 => vec![condition("A", ConditionOp::NotEqual, "x")],
-        _ => vec![condition("host", ConditionOp::Equal, "b")],
-    };
-    Deleted::Range(RangeDelete { start_ns, stop_ns: start_ns + random.random_range(1..180) * SECOND_NS, predicate })
-}
-
-/// Measurement, tags, field, time.
-type Identity = (Name, Vec<(Name, Name)>, Name, i64);
-
-/// The points that are left: of one identity the newest, and none that a later delete names.
-pub fn left(steps: &[Step]) -> Vec<Point> {
-    let mut left: BTreeMap<Identity, FieldValue> = BTreeMap::new();
-    for step in steps {
-        match step {
-            Step::Write(points) => {
-                for point in points {
-                    for (field, value) in &point.fields {
-                        let identity = (point.measurement.clone(), point.tags.clone(), field.clone(), point.time_ns);
-                        left.insert(identity, value.clone());
+    /// What is left of it at the end: of each point the values that stand.
+    pub fn left(&self) -> Vec<Point> {
+        let mut stands: BTreeMap<(Name, Vec<(Name, Name)>, i64), BTreeMap<Name, FieldValue>> = BTreeMap::new();
+        let mut arrivals: Vec<&Arrival> = self.arrivals.iter().collect();
+        arrivals.sort_by_key(|arrival| arrival.seq);
+        for arrival in arrivals {
+            match &arrival.what {
+                What::Points(points) => {
+                    for point in points {
+                        let name = (point.measurement.clone(), point.tags.clone(), point.time_ns);
+                        stands.entry(name).or_default().extend(point.fields.iter().cloned());
+                    }
+                }
+                What::Delete(Deleted::Range(range)) => stands.retain(|(measurement, tags, time_ns), _| {
+                    let within = range.start_ns <= *time_ns && *time_ns < range.stop_ns;
+                    !within || !range.predicate.iter().all(|one| holds(one, measurement, tags))
+                }),
+                What::Delete(Deleted::Points(sets)) => {
+                    for set in sets {
+                        for (series, time_ns) in
+                            set.series.iter().flat_map(|one| set.times.iter().map(move |at| (one, at)))
+                        {
+                            let tags = series.tags.iter().map(|(key, value)| (key.clone(), value.clone())).collect();
+                            stands.remove(&(series.measurement.clone(), tags, *time_ns));
+                        }
                     }
                 }
             }
-            Step::Delete(Deleted::Range(range)) => left.retain(|(measurement, tags, _, time_ns), _| {
-                let of = |key: &str| match key {
-                    "_measurement" => Some(measurement.clone()),
-                    _ => tags.iter().find(|(own, _)| &**own == key).map(|(_, value)| value.clone()),
-                };
-                let holds = |one: &Condition| {
-                    of(&one.key).is_some_and(|found| (found == one.value) == (one.op == ConditionOp::Equal))
-                };
-                let within = (range.start_ns..range.stop_ns).contains(time_ns);
-                !(within && range.predicate.iter().all(holds))
-            }),
-            Step::Delete(Deleted::Points(sets)) => left.retain(|(measurement, tags, _, time_ns), _| {
-                let named = |series: &SeriesName| {
-                    series.measurement == *measurement && series.tags == tags.iter().cloned().collect()
-                };
-                !sets.iter().any(|set| set.times.contains(time_ns) && set.series.iter().any(named))
-            }),
         }
-    }
-    let point = |((measurement, tags, field, time_ns), value): (Identity, FieldValue)| Point {
-        measurement,
-        tags,
-        fields: vec![(field, value)],
-        time_ns,
-    };
-    left.into_iter().map(point).collect()
-}
-
-/// How a store keeps what has happened.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kept {
-    /// In memory only.
-    Memory,
-    /// In many files, written step by step.
-    Files,
-    /// In few sorted ones.
-    Compacted,
-    /// The first half compacted, then files, the last steps in memory.
-    Mixed,
-}
-
-pub const ALL_KEPT: [Kept; 4] = [Kept::Memory, Kept::Files, Kept::Compacted, Kept::Mixed];
-
-/// A store in which the steps have happened, in a bucket `plant`; and an empty bucket `out`.
-pub async fn store(directory: &Path, steps: &[Step], kept: Kept) -> StoreWorld {
-    let catalogue = Arc::new(Catalogue::open(&directory.join("catalogue")).unwrap());
-    let clock = Arc::new(ManualClock::new(START_NS + 60 * 86_400 * SECOND_NS));
-    // Few rows a stretch, so that scans are cut: parts of at least an eighth of this.
-    let options = StoreOptions { scan_stretch_rows: 160, ..StoreOptions::default() };
-    let store = Arc::new(Store::open(directory, options, catalogue, Arc::clone(&clock) as _).await.unwrap());
-    let bucket = store.create_bucket(NewBucket::named("plant")).unwrap().id;
-    store.create_bucket(NewBucket::named("out")).unwrap();
-    let source = SourcePartition { topic: "plant".into(), generation: 0, partition: 0 };
-    let mut offset = 0;
-    // Newer than any point's time: a store refuses points far ahead of their arrival.
-    let seq = |offset: u64| i64::MAX / 2 + offset as i64;
-    for (number, step) in steps.iter().enumerate() {
-        match step {
-            Step::Write(points) => {
-                let rows: Vec<SeqPoint> = (offset..)
-                    .zip(points)
-                    .map(|(offset, point)| SeqPoint { offset, seq: seq(offset), point: point.clone() })
-                    .collect();
-                let rejected = store.apply(&bucket, &source, &rows).unwrap();
-                assert!(rejected.is_empty(), "{rejected:?}");
-                offset += points.len() as u64;
-            }
-            Step::Delete(what) => {
-                store.delete(&bucket, &source, SeqDelete { offset, seq: seq(offset), what }).unwrap();
-                offset += 1;
-            }
-        }
-        store.advance(&source, offset);
-        let (half, last) = (number == steps.len() / 2, number + 3 > steps.len());
-        let flush = match kept {
-            Kept::Memory => false,
-            Kept::Files => number % 4 == 3 || number + 1 == steps.len(),
-            Kept::Compacted => half || number + 1 == steps.len(),
-            Kept::Mixed => !last && number % 3 == 2 || half,
+        let keep_from_ns = self.retention_ns.map_or(i64::MIN, |retention_ns| NOW - retention_ns);
+        stands.retain(|(_, _, time_ns), _| *time_ns >= keep_from_ns);
+        let point = |((measurement, tags, time_ns), fields): (_, BTreeMap<Name, FieldValue>)| Point {
+            measurement,
+            tags,
+            fields: fields.into_iter().collect(),
+            time_ns,
         };
-        if flush {
-            store.flush_all().await.unwrap();
-        }
-        if kept == Kept::Mixed && half {
-            store.compact_bucket(&bucket).await.unwrap();
+        stands.into_iter().map(point).collect()
+    }
+}
+
+/// Whether a condition of a delete holds of a series; not of one without the tag.
+fn holds(condition: &Condition, measurement: &Name, tags: &[(Name, Name)]) -> bool {
+    let value = match &*condition.key {
+        "_measurement" => Some(measurement),
+        key => tags.iter().find(|(own, _)| &**own == key).map(|(_, value)| value),
+    };
+    value.is_some_and(|value| (*value == condition.value) == (condition.op == ConditionOp::Equal))
+}
+
+fn tags_of(rng: &mut StdRng, measurement: &Measurement, more: &[&str]) -> Vec<(Name, Name)> {
+    let mut keys: Vec<&str> = measurement.tags.iter().chain(more).copied().collect();
+    keys.sort_unstable();
+    keys.retain(|_| rng.random_bool(0.75));
+    keys.iter().map(|key| (Name::from(*key), Name::from(TAG_VALUES[rng.random_range(0..TAG_VALUES.len())]))).collect()
+}
+
+/// Fields are sparse; `late` comes in the second half only.
+fn point(rng: &mut StdRng, measurement: &Measurement, tags: Vec<(Name, Name)>, time_ns: i64, late: bool) -> Point {
+    let mut fields: Vec<(Name, FieldValue)> = Vec::new();
+    let all: Vec<_> = measurement.fields.iter().filter(|(name, _)| late || *name != "late").collect();
+    for (name, kind) in &all {
+        if rng.random_bool(0.6) {
+            fields.push(((*name).into(), value(rng, *kind)));
         }
     }
-    if kept == Kept::Compacted {
-        store.compact_bucket(&bucket).await.unwrap();
+    if fields.is_empty() || rng.random_bool(0.03) {
+        // At least one; rarely one stands twice, and the second counts.
+        let (name, kind) = all[rng.random_range(0..all.len())];
+        fields.push(((*name).into(), value(rng, *kind)));
     }
-    StoreWorld::new(store, clock)
+    Point { measurement: measurement.name.into(), tags, fields, time_ns }
+}
+
+/// Values that sums, comparisons and texts get wrong most easily. A bucket has no NaN and no infinity: pipelines make them.
+fn value(rng: &mut StdRng, kind: Kind) -> FieldValue {
+    const FLOATS: [f64; 10] = [0.0, -0.0, 0.1, -0.2, 1.5, 3.0, 1e17, f64::MAX, f64::MIN, f64::from_bits(1)];
+    const INTS: [i64; 8] = [0, 1, -1, 7, 7, 1 << 53, i64::MAX, i64::MIN];
+    const UINTS: [u64; 6] = [0, 1, 7, 7, 1 << 63, u64::MAX];
+    const STRINGS: [&str; 8] = ["", "a", "b", "é", "a longer text than twelve bytes", "1.5", "line\nend", "x\"y\\z"];
+    match kind {
+        Kind::Float if rng.random_bool(0.4) => FieldValue::Float(f64::from(rng.random_range(-50i32..50)) / 10.0),
+        Kind::Float => FieldValue::Float(*FLOATS.choose(rng).unwrap()),
+        Kind::Int if rng.random_bool(0.4) => FieldValue::Int(rng.random_range(-9..9)),
+        Kind::Int => FieldValue::Int(*INTS.choose(rng).unwrap()),
+        Kind::UInt => FieldValue::UInt(*UINTS.choose(rng).unwrap()),
+        Kind::Bool => FieldValue::Bool(rng.random_bool(0.5)),
+        Kind::String if rng.random_bool(0.1) => FieldValue::String("long ".repeat(70).into()),
+        Kind::String => FieldValue::String((*STRINGS.choose(rng).unwrap()).into()),
+    }
+}
+
+fn range_delete(rng: &mut StdRng, start_ns: i64, more: &[&str]) -> RangeDelete {
+    let stop_ns = start_ns + [1, 2, MINUTE, 5 * MINUTE, 20 * MINUTE][rng.random_range(0..5)];
+    let mut predicate = Vec::new();
+    let op = |rng: &mut StdRng| if rng.random_bool(0.7) { ConditionOp::Equal } else { ConditionOp::NotEqual };
+    if rng.random_bool(0.6) {
+        let value = MEASUREMENTS[rng.random_range(0..MEASUREMENTS.len())].name.into();
+        predicate.push(Condition { key: "_measurement".into(), op: op(rng), value });
+    }
+    if rng.random_bool(0.4) {
+        let keys: Vec<&str> = ["host", "rack", "nowhere"].iter().chain(more).copied().collect();
+        let value = TAG_VALUES[rng.random_range(0..TAG_VALUES.len())].into();
+        predicate.push(Condition { key: (*keys.choose(rng).unwrap()).into(), op: op(rng), value });
+    }
+    RangeDelete { start_ns, stop_ns, predicate }
+}
+
+/// The arrivals of all partitions, each in its own order: one of them always behind the other, or now this one and now that.
+fn interleaved(rng: &mut StdRng, queues: [Vec<(i64, What)>; PARTITIONS]) -> Vec<Arrival> {
+    let mut turns: Vec<(i64, usize)> = Vec::new();
+    for (partition, queue) in queues.iter().enumerate() {
+        turns.extend(queue.iter().map(|(seq, _)| (seq + partition as i64 * 8 * SECOND, partition)));
+    }
+    match rng.random_bool(0.6) {
+        true => turns.sort_unstable(),
+        false => turns.shuffle(rng),
+    }
+    let mut queues = queues.map(|queue| queue.into_iter().enumerate());
+    let next = |(_, partition): (i64, usize)| {
+        let (offset, (seq, what)) = queues[partition].next().unwrap();
+        Arrival { partition, offset: offset as u64, seq, what }
+    };
+    turns.into_iter().map(next).collect()
 }

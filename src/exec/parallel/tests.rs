@@ -5,6 +5,7 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use futures::FutureExt;
 use futures::future::BoxFuture;
 use tokio::sync::Barrier;
 use tokio::task::spawn_blocking;
@@ -246,6 +247,31 @@ async fn what_waits_is_taken_of_the_memory() {
         .await
         .unwrap();
     }
+}
+
+/// Who works on the part in turn may always have one more step; it is told so when the last thing that waited of the part
+/// is taken, also if that is no rows.
+#[tokio::test]
+async fn who_waits_is_woken_when_nothing_of_the_part_waits() {
+    spawn_blocking(|| {
+        let cancel = CancellationToken::new();
+        let all = [vec![Gives::Tables(A)], vec![Gives::Tables(A)]];
+        let mut gathering = Gathering::within(0, parts(all), prefix(Vec::new()), workers(1, &cancel));
+        let shared = Arc::clone(&gathering.shared);
+        let (first, mut second) = (shared.begin().unwrap(), shared.begin().unwrap());
+        let told = shared.step(&mut second);
+        assert!(shared.put(second.part, second.cuts, told));
+        // A step that has left no row.
+        assert!(shared.put(first.part, first.cuts, vec![Told::Read(3)]));
+        let room = || shared.state.lock().room(first.part, first.cuts, 0);
+        assert_eq!(room(), Some(false));
+        let woken = shared.changed.notified();
+        assert!(matches!(gathering.next(), Ok(Some(Told::Read(3)))));
+        assert_eq!(room(), Some(true));
+        assert!(woken.now_or_never().is_some());
+    })
+    .await
+    .unwrap();
 }
 
 /// More parts than may be begun at once are not begun, whatever little each gives.
