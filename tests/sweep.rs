@@ -2,7 +2,7 @@
 //! pipeline, and on however many cores, an answer is that of the plain path, bit for bit.
 //!
 //! The plain path reads points in memory and takes over nothing; what those points are is worked out by `data` from what
-//! has arrived. The default run is always the same one. `FLUXMILL_SWEEP_SEED` begins elsewhere, `FLUXMILL_SWEEP_COUNT`
+//! has arrived. The default run is always the same one. `SWEEP_SEED` begins elsewhere, `SWEEP_COUNT`
 //! tries more or fewer pipelines.
 
 mod data;
@@ -275,7 +275,7 @@ async fn problem(engines: &Engines, worlds: &Worlds, seed: u64, script: Script, 
     let source = Source::new("<sweep>", smallest.to_string());
     let plain = engines.plain(worlds, &source).await;
     let (found, _) = engines.run(worlds, &source, how).await;
-    format!("\n== FLUXMILL_SWEEP_SEED={seed}, {how:?}\n{smallest}-- answers:\n{found}-- the plain path:\n{plain}")
+    format!("\n== SWEEP_SEED={seed}, {how:?}\n{smallest}-- answers:\n{found}-- the plain path:\n{plain}")
 }
 
 fn from_environment(name: &str, default: u64) -> u64 {
@@ -284,8 +284,8 @@ fn from_environment(name: &str, default: u64) -> u64 {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn generated_pipelines_answer_the_same_however_they_are_run() {
-    let first_seed = from_environment("FLUXMILL_SWEEP_SEED", 1);
-    let count = from_environment("FLUXMILL_SWEEP_COUNT", PIPELINES);
+    let first_seed = from_environment("SWEEP_SEED", 1);
+    let count = from_environment("SWEEP_COUNT", PIPELINES);
     let engines = Engines::new();
     let mut tried = Tried::default();
     let mut problems = Vec::new();
