@@ -24,7 +24,7 @@ use crate::table::Chunk;
 use crate::table::scan::{Bounds, ChunkSource, ScanPart, ScanParts};
 
 /// A scan of a small part of a stretch's rows is read at once, where it is asked for.
-const SMALL_PART: u64 = 10;
+const SMALL_PART: u64 = 2;
 
 /// A stretch that is full of rows has this many fields; with more fields it has fewer rows.
 const STRETCH_FIELDS: u64 = 4;
@@ -40,7 +40,7 @@ const CHUNKS_AHEAD: usize = 4;
 const FEWEST_STRETCHES: u64 = 16;
 
 /// The smallest of those stretches has so much of a full one.
-const SMALLEST_STRETCH: u64 = 8;
+const SMALLEST_STRETCH: u64 = 2;
 
 /// Tables of a part have ids that begin with its number; no part has so many tables.
 const IDS_A_PART: u64 = 1 << 40;
