@@ -27,16 +27,18 @@ def show(name, rows):
 files = table.to_pyarrow_dataset()
 found = duckdb.sql(
     """
-    SELECT time::VARCHAR AS time, time_ns, host, arg_max(load, _seq) AS load, arg_max(state, _seq) AS state
-    FROM files GROUP BY time, time_ns, host
+    SELECT time::VARCHAR AS time, time_ns, host, arg_max(load, arrival) AS load, arg_max(state, arrival) AS state
+    FROM (SELECT *, coalesce(_seq, epoch_us(time) * 1000 + time_ns) AS arrival FROM files)
+    GROUP BY time, time_ns, host
     """
 )
 show("duckdb", [dict(zip(found.columns, row)) for row in found.fetchall()])
 
 # Polars.
+time = polars.col("time").dt.epoch("us") * 1000 + polars.col("time_ns")
 found = (
     polars.scan_delta(directory)
-    .sort("_seq")
+    .sort(polars.coalesce("_seq", time))
     .group_by("time", "time_ns", "host")
     .agg(polars.col("load", "state").drop_nulls().last())
     .collect()
@@ -50,9 +52,10 @@ found = (
     .execute(
         """
         SELECT time, time_ns, host,
-          last_value(load ORDER BY _seq) FILTER (WHERE load IS NOT NULL) AS load,
-          last_value(state ORDER BY _seq) FILTER (WHERE state IS NOT NULL) AS state
-        FROM m GROUP BY time, time_ns, host
+          last_value(load ORDER BY arrival) FILTER (WHERE load IS NOT NULL) AS load,
+          last_value(state ORDER BY arrival) FILTER (WHERE state IS NOT NULL) AS state
+        FROM (SELECT *, coalesce(_seq, CAST(time AS BIGINT) * 1000 + time_ns) AS arrival FROM m)
+        GROUP BY time, time_ns, host
         """
     )
     .read_all()

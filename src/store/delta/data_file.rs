@@ -77,7 +77,15 @@ impl DataFile {
             .and_then(|micros| micros.checked_mul(1_000)?.checked_add(999_999))
             .unwrap_or(i64::MAX);
         let seq = |values: &serde_json::Map<String, serde_json::Value>| values.get(SEQ)?.as_i64();
-        let seqs = (seq(&stats.min_values).unwrap_or(i64::MIN), seq(&stats.max_values).unwrap_or(i64::MAX));
+        let seqs = match stats.null_count.get(SEQ).and_then(serde_json::Value::as_u64).unwrap_or(0) {
+            0 => (seq(&stats.min_values).unwrap_or(i64::MIN), seq(&stats.max_values).unwrap_or(i64::MAX)),
+            // Where it is left out it is the time.
+            nulls if nulls == stats.num_records => (first, last),
+            _ => (
+                seq(&stats.min_values).map_or(i64::MIN, |least| least.min(first)),
+                seq(&stats.max_values).map_or(i64::MAX, |greatest| greatest.max(last)),
+            ),
+        };
         let most_ns = stats.max_values.get(TIME_NS).and_then(serde_json::Value::as_i64);
         DataFile {
             size,

@@ -16,7 +16,7 @@ const MAX_DIRECTORY: usize = 200;
 pub(crate) const TIME: &str = "time";
 /// The nanoseconds within the microsecond of `time`, 0 to 999.
 pub(crate) const TIME_NS: &str = "time_ns";
-/// The arrival of the version.
+/// The arrival of the version, in nanoseconds; null where it equals the time.
 pub(crate) const SEQ: &str = "_seq";
 /// The UTC day of `time`; the partition.
 pub(crate) const DAY: &str = "day";

@@ -216,7 +216,11 @@ impl FileReader {
         if with_seq {
             let seq = read.pop().flatten().ok_or_else(|| damaged(&file, "it has no column _seq"))?;
             let seq = seq.as_primitive_opt::<Int64Type>().ok_or_else(|| damaged(&file, "_seq is no integer"))?;
-            run.seq = seq.values().to_vec();
+            // Left out where it is the time.
+            run.seq = match seq.null_count() {
+                0 => seq.values().to_vec(),
+                _ => seq.iter().zip(&run.time).map(|(seq, time)| seq.unwrap_or(*time)).collect(),
+            };
         }
         run.columns = vec![None; places];
         for (field, column) in fields.iter().zip(read) {

@@ -36,12 +36,16 @@ pub(crate) struct TableSchema {
     pub(crate) tags: Vec<PhysicalColumn>,
     /// Fields in the order in which they were registered.
     pub(crate) fields: Vec<PhysicalColumn>,
+    /// `_seq` is null where it equals the row's time. Tables that were made before this came allow no nulls there until
+    /// they are written again.
+    pub(crate) arrivals_left_out: bool,
 }
 
 impl TableSchema {
-    /// Adds what is registered and not yet here. Returns whether something was added.
+    /// Adds what is registered and not yet here. Returns whether the schema is another one then.
     pub(crate) fn extend(&mut self, columns: &Columns) -> bool {
         let before = self.tags.len() + self.fields.len();
+        let as_before = std::mem::replace(&mut self.arrivals_left_out, true);
         let known: HashSet<Name> = self.tags.iter().map(|column| column.name.clone()).collect();
         for tag in columns.tags().iter().filter(|tag| !known.contains(*tag)) {
             let physical = physical_name(tag, true, |name| self.is_taken(name));
@@ -53,7 +57,7 @@ impl TableSchema {
             let field_type = Some(field.column_type);
             self.fields.push(PhysicalColumn { physical, name: field.name.clone(), field_type });
         }
-        self.tags.len() + self.fields.len() > before
+        !as_before || self.tags.len() + self.fields.len() > before
     }
 
     /// The same with the registered types, and whether that is another one.
@@ -77,7 +81,7 @@ impl TableSchema {
         let mut fields = vec![
             StructField::new(TIME, DataType::TIMESTAMP, false),
             StructField::new(TIME_NS, DataType::SHORT, false),
-            StructField::new(SEQ, DataType::LONG, false),
+            StructField::new(SEQ, DataType::LONG, self.arrivals_left_out),
             StructField::new(DAY, DataType::DATE, false),
         ];
         for column in self.tags.iter().chain(&self.fields) {
@@ -107,7 +111,8 @@ impl TableSchema {
                 return Err(Error::failed_precondition(format!("the table has no column {name}")));
             }
         }
-        let mut found = TableSchema::default();
+        let arrivals_left_out = schema.field(SEQ).is_some_and(StructField::is_nullable);
+        let mut found = TableSchema { arrivals_left_out, ..TableSchema::default() };
         for field in schema.fields() {
             let (Some(name), Some(kind)) = (text(field, LOGICAL_NAME), text(field, KIND)) else { continue };
             let mut column =
@@ -143,7 +148,7 @@ impl TableSchema {
         let mut fields = vec![
             ArrowField::new(TIME, ArrowType::Timestamp(TimeUnit::Microsecond, Some("UTC".into())), false),
             ArrowField::new(TIME_NS, ArrowType::Int16, false),
-            ArrowField::new(SEQ, ArrowType::Int64, false),
+            ArrowField::new(SEQ, ArrowType::Int64, self.arrivals_left_out),
         ];
         let of = |column: &PhysicalColumn| {
             let arrow_type = column.field_type.map_or(ArrowType::Utf8View, file_type);

@@ -17,7 +17,8 @@ async fn the_layout_is_the_documented_one() {
     let source = partition("b", 3);
     let rows = [
         row(5, START + 1, "m", &[("host", "z")], &[("a b", Float(1.5)), ("day", Int(4))], START + 1_234),
-        row(6, START + 2, "m", &[("host", "a")], &[("u", UInt(7))], START + 5_000),
+        // Its arrival is its time.
+        row(6, START + 5_000, "m", &[("host", "a")], &[("u", UInt(7))], START + 5_000),
         row(7, START + 3, "m", &[("host", "z")], &[("a b", Float(2.5))], START),
     ];
     bench.apply(&source, &rows);
@@ -76,7 +77,7 @@ async fn the_layout_is_the_documented_one() {
 +-----------------------------+---------+---------------------+------+---------------+---------------+---+
 | time                        | time_ns | _seq                | host | a_b__e977f295 | day__21b3ea6b | u |
 +-----------------------------+---------+---------------------+------+---------------+---------------+---+
-| 2026-11-01T00:00:00.000005Z | 0       | 1793491200000000002 | a    |               |               | 7 |
+| 2026-11-01T00:00:00.000005Z | 0       |                     | a    |               |               | 7 |
 | 2026-11-01T00:00:00Z        | 0       | 1793491200000000003 | z    | 2.5           |               |   |
 | 2026-11-01T00:00:00.000001Z | 234     | 1793491200000000001 | z    | 1.5           | 4             |   |
 +-----------------------------+---------+---------------------+------+---------------+---------------+---+";
@@ -103,6 +104,47 @@ async fn schemas_grow_while_running() {
     }
     // The table, three schemas, four times rows: the first schema comes with the table.
     assert_eq!(files_below(&bench.table_directory("m").join("_delta_log"), ".json").len(), 7);
+    bench.reopen().await;
+    assert_eq!(bench.read(always(), &[]).await, oracle.long(always(), |_, _, _, _| true));
+}
+
+/// A table whose `_seq` may not be null is compacted as it is, and allows nulls with the next rows.
+#[tokio::test(flavor = "multi_thread")]
+async fn tables_in_which_every_arrival_is_said_go_on() {
+    let mut bench = Bench::new().await;
+    let source = partition("b", 0);
+    let mut oracle = Oracle::default();
+    let log = bench.table_directory("m").join("_delta_log");
+    let nullable = |version: usize| {
+        let commit = std::fs::read_to_string(log.join(format!("{version:020}.json"))).unwrap();
+        let schema = commit.lines().find_map(|line| {
+            let action: serde_json::Value = serde_json::from_str(line).unwrap();
+            serde_json::from_str::<serde_json::Value>(action["metaData"]["schemaString"].as_str()?).ok()
+        })?;
+        let of = |column: &&serde_json::Value| column["name"] == "_seq";
+        schema["fields"].as_array()?.iter().find(of)?["nullable"].as_bool()
+    };
+    for (number, seq) in [START - 5, START].into_iter().enumerate() {
+        let one = row(number as u64, seq, "m", &[], &[("x", Int(seq - START))], START);
+        oracle.add(&one);
+        bench.apply(&source, &[one]);
+        bench.store().flush_all().await.unwrap();
+        if number == 0 {
+            let first = log.join(format!("{:020}.json", 0));
+            let said = std::fs::read_to_string(&first).unwrap();
+            let as_before = said.replace(
+                r#"{\"name\":\"_seq\",\"type\":\"long\",\"nullable\":true"#,
+                r#"{\"name\":\"_seq\",\"type\":\"long\",\"nullable\":false"#,
+            );
+            std::fs::write(&first, as_before).unwrap();
+            assert_eq!(nullable(0), Some(false));
+            bench.reopen().await;
+            bench.store().compact_bucket(&bench.bucket).await.unwrap();
+            assert_eq!((nullable(1), nullable(2)), (None, None));
+        }
+        assert_eq!(bench.read(always(), &[]).await, oracle.long(always(), |_, _, _, _| true));
+    }
+    assert_eq!(nullable(3), Some(true));
     bench.reopen().await;
     assert_eq!(bench.read(always(), &[]).await, oracle.long(always(), |_, _, _, _| true));
 }

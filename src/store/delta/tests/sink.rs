@@ -25,9 +25,9 @@ pub(super) fn time(number: i64) -> i64 {
     START + number * (3 * HOUR_NS + 1)
 }
 
-/// The arrival of a row: even numbers; those of deletes lie in between.
+/// The arrival of a row: even numbers, among the times that are deleted; those of deletes lie in between.
 pub(super) fn arrival(number: i64) -> i64 {
-    START + 10 * DAY_NS + 2 * number
+    START + 67 * HOUR_NS + 2 * number
 }
 
 /// The arrival of a delete: after the row of that number.
