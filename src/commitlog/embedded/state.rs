@@ -22,7 +22,7 @@ use crate::error::{Error, Result};
 use crate::table::Name;
 
 /// A read gives at most about so many bytes; there is always at least one record.
-const READ_BYTES: usize = 4 << 20;
+const READ_BYTES: usize = 1 << 20;
 /// Indexes of sealed segments that are kept in memory.
 const INDEXES_KEPT: usize = 8;
 

@@ -4,6 +4,7 @@
 //! bucket is read by a task per partition. The committed position of a partition is its low-water: everything below it is
 //! in files, in every table that it feeds, and in the dead letters; a restart begins there.
 
+mod batch;
 mod parcels;
 mod partition;
 mod place;

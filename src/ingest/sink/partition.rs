@@ -12,27 +12,22 @@ use parking_lot::{Mutex, RwLock};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
-use super::parcels::{Parcel, Parcels};
-use super::place::{Order, Place, Places};
+use super::batch::{Batch, Batches};
+use super::parcels::Parcels;
+use super::place::{Place, Places};
 use crate::commitlog::{CommitLog, NewRecord, Record};
 use crate::error::{Error, ErrorKind, Result};
 use crate::ingest::dead_letter::{self, Reason};
-use crate::ingest::decode::{self, Content};
 use crate::ingest::route::Routes;
 use crate::name::Name;
-use crate::point::delete::{Delete, Deleted};
-use crate::point::mapping::Decoded;
-use crate::point::names::Names;
+use crate::point::delete::Delete;
 use crate::store::{SeqDelete, SeqPoint, SourcePartition, Store};
 
-/// Most records of one read.
-const BATCH: usize = 2_000;
-
-/// How long a read waits for records.
-const READ_WAIT: Duration = Duration::from_secs(1);
+/// Behind a batch of so many rows the next one is read and decoded while it is applied.
+const AHEAD_ROWS: usize = 500;
 
 /// Pauses between tries while something does not answer.
-const FIRST_PAUSE: Duration = Duration::from_millis(50);
+pub(super) const FIRST_PAUSE: Duration = Duration::from_millis(50);
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 
 /// How long one wait for memory lasts before it is said again.
@@ -67,8 +62,11 @@ pub(super) struct Progress {
 /// Reads a partition from a place until it is stopped, alone or with the sink.
 pub(super) async fn follow(shared: Arc<Shared>, progress: Arc<Progress>, from: Place, stop: CancellationToken) {
     let source = progress.source.clone();
-    let mut reader = Reader { shared, progress, place: from, names: Names::default(), stop };
-    let Err(error) = reader.run().await else { return };
+    let batches = Batches::new(Arc::clone(&shared), Arc::clone(&progress), from, stop.clone());
+    let reader = Reader { shared, progress, stop };
+    // A replay begins before what was applied.
+    reader.shared.store.restart_source(&source, from.offset);
+    let Err(error) = reader.run(batches).await else { return };
     if error.kind() == ErrorKind::Canceled {
         return;
     }
@@ -81,117 +79,35 @@ pub(super) async fn follow(shared: Arc<Shared>, progress: Arc<Progress>, from: P
 struct Reader {
     shared: Arc<Shared>,
     progress: Arc<Progress>,
-    place: Place,
-    names: Names,
     stop: CancellationToken,
 }
 
-/// A batch between decoding and applying.
-#[derive(Default)]
-struct Batch {
-    rows: Vec<SeqPoint>,
-    /// For each row its record's place in the batch, and its own place in the record, from 1.
-    origins: Vec<(usize, usize)>,
-    /// What is wrong, by the record's place in the batch.
-    reasons: BTreeMap<usize, Vec<Reason>>,
-    /// Deletes, with their records' places in the batch and their `_seq`.
-    deletes: Vec<(usize, i64, Delete)>,
-    /// Who waits for which record.
-    waiting: Vec<(usize, tokio::sync::oneshot::Sender<Vec<Reason>>)>,
-}
-
 impl Reader {
-    async fn run(&mut self) -> Result<()> {
-        let (topic, partition) = (self.progress.source.topic.clone(), self.progress.source.partition);
-        let label = topic.to_string();
+    async fn run(&self, mut batches: Batches) -> Result<()> {
+        let label = self.progress.source.topic.to_string();
         let records_total = metrics::counter!("fluxmill_sink_records_total", "topic" => label.clone());
         let rows_total = metrics::counter!("fluxmill_sink_rows_total", "topic" => label);
-        // A replay begins before what was applied.
-        self.shared.store.restart_source(&self.progress.source, self.place.offset);
-        let mut pause = FIRST_PAUSE;
-        loop {
-            let read = self.shared.log.read(&topic, partition, self.place.offset, BATCH, READ_WAIT);
-            let fetched = tokio::select! {
-                fetched = read => fetched,
-                () = self.stop.cancelled() => return Ok(()),
-            };
-            let fetched = match fetched {
-                Ok(fetched) => fetched,
-                Err(error) if error.kind().may_retry() => {
-                    tracing::warn!(%topic, partition, %error, "the sink cannot read; it tries again");
-                    self.pause(&mut pause).await?;
-                    continue;
-                }
-                Err(error) => return Err(self.explain(error)),
-            };
-            pause = FIRST_PAUSE;
-            if fetched.next_offset == self.place.offset {
-                continue;
-            }
-            let mut order = self.place.order;
-            let batch = self.decode(&fetched.records, &mut order);
-            records_total.increment(fetched.records.len() as u64);
+        let mut next = batches.next().await?;
+        while let Some(batch) = next {
+            records_total.increment(batch.records.len() as u64);
             rows_total.increment(batch.rows.len() as u64);
-            self.apply(&fetched.records, batch, fetched.next_offset).await?;
-            self.place = Place { offset: fetched.next_offset, order };
-            self.progress.newest_seq.fetch_max(order.newest_seq(), Ordering::Relaxed);
-            self.progress.places.lock().push(self.place);
-        }
-    }
-
-    fn explain(&self, error: Error) -> Error {
-        if error.kind() != ErrorKind::OutOfRange {
-            return error;
-        }
-        let SourcePartition { topic, partition, .. } = &self.progress.source;
-        error.context(format!("the position {} of {topic}/{partition} is not in the log", self.place.offset))
-    }
-
-    fn decode(&mut self, records: &[Record], order: &mut Order) -> Batch {
-        let mut batch = Batch::default();
-        let shared = Arc::clone(&self.shared);
-        for (place, record) in records.iter().enumerate() {
-            let arrival_ns = order.arrival_ns(record);
-            let decoded = match shared.parcels.take(arrival_ns) {
-                Some(Parcel { points, applied }) => {
-                    batch.waiting.push((place, applied));
-                    Decoded { points, problems: Vec::new() }
-                }
-                None => {
-                    let topic = &self.progress.source.topic;
-                    match decode::record(record, topic, &shared.routes, arrival_ns, &mut self.names) {
-                        Content::Points(decoded) => decoded,
-                        Content::Delete(delete) => {
-                            let seq = match delete.what {
-                                // One `_seq` in every partition; what stands after it in any is newer.
-                                Deleted::Range(_) => order.not_before(arrival_ns),
-                                // What it names stands in this partition, and all of that before it is older.
-                                Deleted::Points(_) => order.seq(arrival_ns),
-                            };
-                            batch.deletes.push((place, seq, delete));
-                            continue;
-                        }
-                    }
-                }
+            let ready = if batch.rows.len() < AHEAD_ROWS { None } else { batches.ready().await };
+            let Some(fetched) = ready else {
+                self.apply(batch).await?;
+                next = batches.next().await?;
+                continue;
             };
-            for (item, point) in decoded.points.into_iter().enumerate() {
-                batch.rows.push(SeqPoint { offset: record.offset, seq: order.seq(arrival_ns), point });
-                batch.origins.push((place, item + 1));
-            }
-            if !decoded.problems.is_empty() {
-                let reasons = decoded.problems.into_iter().map(|problem| Reason {
-                    code: problem.code.as_str(),
-                    detail: problem.detail,
-                    item: problem.item,
-                });
-                batch.reasons.entry(place).or_default().extend(reasons);
-            }
+            // Where there is something to catch up with, one core decodes while another applies.
+            let decoding = tokio::task::spawn_blocking(move || (batches.decode(fetched), batches));
+            self.apply(batch).await?;
+            let decoded = decoding.await.map_err(|error| Error::internal(format!("decoding: {error}")))?;
+            (next, batches) = (Some(decoded.0), decoded.1);
         }
-        batch
+        Ok(())
     }
 
     /// Applies a batch; it is applied again and again until the store and the log have taken all of it.
-    async fn apply(&self, records: &[Record], mut batch: Batch, next_offset: u64) -> Result<()> {
+    async fn apply(&self, mut batch: Batch) -> Result<()> {
         let buckets = self.progress.buckets.read().clone();
         for bucket in &buckets {
             for rejected in self.apply_to(bucket, &batch.rows).await? {
@@ -204,12 +120,14 @@ impl Reader {
             }
         }
         for (place, seq, delete) in &batch.deletes {
-            if let Some(reason) = self.delete(&buckets, records[*place].offset, *seq, delete).await? {
+            if let Some(reason) = self.delete(&buckets, batch.records[*place].offset, *seq, delete).await? {
                 batch.reasons.entry(*place).or_default().push(reason);
             }
         }
-        self.bury(records, &batch.reasons).await?;
-        self.shared.store.advance(&self.progress.source, next_offset);
+        self.bury(&batch.records, &batch.reasons).await?;
+        self.shared.store.advance(&self.progress.source, batch.next.offset);
+        self.progress.newest_seq.fetch_max(batch.next.order.newest_seq(), Ordering::Relaxed);
+        self.progress.places.lock().push(batch.next);
         for (place, applied) in batch.waiting {
             // The writer may have stopped waiting.
             let _ = applied.send(batch.reasons.get(&place).cloned().unwrap_or_default());
@@ -303,13 +221,18 @@ impl Reader {
     }
 
     async fn pause(&self, pause: &mut Duration) -> Result<()> {
-        tokio::select! {
-            () = tokio::time::sleep(*pause) => {}
-            () = self.stop.cancelled() => return Err(stopped()),
-        }
-        *pause = (*pause * 2).min(LONGEST_PAUSE);
-        Ok(())
+        pause_for(pause, &self.stop).await
     }
+}
+
+/// Waits before something is tried again, each time longer.
+pub(super) async fn pause_for(pause: &mut Duration, stop: &CancellationToken) -> Result<()> {
+    tokio::select! {
+        () = tokio::time::sleep(*pause) => {}
+        () = stop.cancelled() => return Err(stopped()),
+    }
+    *pause = (*pause * 2).min(LONGEST_PAUSE);
+    Ok(())
 }
 
 fn stopped() -> Error {

@@ -48,6 +48,9 @@ pub struct Parsed {
     pub refused: Vec<BadLine>,
 }
 
+/// Room for the fields of most lines.
+const USUAL_FIELDS: usize = 8;
+
 /// The most of a bad line that its message repeats.
 const SHOWN: usize = 1_024;
 
@@ -153,29 +156,16 @@ fn parse_line(line: &[u8], options: Options, names: &mut Names) -> Result<Point,
         return syntax("invalid UTF-8");
     };
     let (measurement, tags, at) = parse_series(line, names)?;
-    let (fields, rest, longest_field) = parse_fields(&line[at..], names)?;
+    let Fields { kept, refused, longest, rest } = parse_fields(&line[at..], names)?;
     let time_ns = parse_time(rest, options)?;
-    if at + longest_field > MAX_KEY_BYTES {
-        return Err(Problem::Refused(format!("max key length exceeded: {} > {MAX_KEY_BYTES}", at + longest_field)));
+    if at + longest > MAX_KEY_BYTES {
+        return Err(Problem::Refused(format!("max key length exceeded: {} > {MAX_KEY_BYTES}", at + longest)));
     }
     if let Some((key, _)) = tags.iter().find(|(key, _)| RESERVED_TAGS.contains(&&**key)) {
         return Err(Problem::Refused(format!("input tag key is reserved: {key}")));
     }
-    let mut kept: Vec<(Name, FieldValue)> = Vec::with_capacity(fields.len());
-    for (key, value) in fields {
-        if &*key == "time" {
-            continue;
-        }
-        if let FieldValue::String(text) = &value
-            && text.len() > MAX_STRING_BYTES
-        {
-            let length = text.len();
-            return Err(Problem::Refused(format!("input field {key:?} is too long, {length} > {MAX_STRING_BYTES}")));
-        }
-        match kept.iter_mut().find(|(own, _)| *own == key) {
-            Some(earlier) => earlier.1 = value,
-            None => kept.push((key, value)),
-        }
+    if let Some(message) = refused {
+        return Err(Problem::Refused(message));
     }
     if kept.is_empty() {
         return Err(Problem::Refused("input field key is reserved: time".into()));
@@ -221,17 +211,26 @@ fn parse_series(line: &str, names: &mut Names) -> Result<(Name, Tags, usize), Pr
     Ok((measurement, tags, at))
 }
 
-type Fields = Vec<(Name, FieldValue)>;
+/// The fields of a line.
+struct Fields<'a> {
+    /// Each once, with its last value; without `time`, which is no field.
+    kept: Vec<(Name, FieldValue)>,
+    /// Why no bucket takes the line, if none does.
+    refused: Option<String>,
+    /// The longest key as it is written, in bytes.
+    longest: usize,
+    /// What follows them.
+    rest: &'a str,
+}
 
-/// The fields after the series, what follows them, and the longest field key in bytes.
-fn parse_fields<'a>(line: &'a str, names: &mut Names) -> Result<(Fields, &'a str, usize), Problem> {
+/// The fields after the series.
+fn parse_fields<'a>(line: &'a str, names: &mut Names) -> Result<Fields<'a>, Problem> {
     let line = line.trim_start_matches(' ');
     let text = line.as_bytes();
     if text.is_empty() {
         return syntax("missing fields");
     }
-    let mut fields = Fields::new();
-    let mut longest = 0;
+    let mut fields = Fields { kept: Vec::with_capacity(USUAL_FIELDS), refused: None, longest: 0, rest: "" };
     let mut at = 0;
     loop {
         let equals = key_end(text, at, b"=,");
@@ -242,16 +241,37 @@ fn parse_fields<'a>(line: &'a str, names: &mut Names) -> Result<(Fields, &'a str
             return syntax("invalid field format");
         }
         let key = names.share(&unescape(&line[at..equals], b",= "));
-        longest = longest.max(equals - at);
+        fields.longest = fields.longest.max(equals - at);
         let (value, end) = parse_value(line, equals + 1)?;
-        fields.push((key, value));
+        fields.add(key, value);
         at = end;
         if text.get(at) != Some(&b',') {
             break;
         }
         at += 1;
     }
-    Ok((fields, &line[at..], longest))
+    fields.rest = &line[at..];
+    Ok(fields)
+}
+
+impl Fields<'_> {
+    fn add(&mut self, key: Name, value: FieldValue) {
+        if &*key == "time" {
+            return;
+        }
+        if let FieldValue::String(text) = &value
+            && text.len() > MAX_STRING_BYTES
+        {
+            let length = text.len();
+            let why = || format!("input field {key:?} is too long, {length} > {MAX_STRING_BYTES}");
+            self.refused.get_or_insert_with(why);
+            return;
+        }
+        match self.kept.iter_mut().find(|(own, _)| *own == key) {
+            Some(earlier) => earlier.1 = value,
+            None => self.kept.push((key, value)),
+        }
+    }
 }
 
 /// A field's value from `from` on, and where it ends.
