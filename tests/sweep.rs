@@ -236,8 +236,9 @@ impl Tries {
     }
 }
 
-/// Runs a script in the ways that are its share: rows in memory at every depth of push-down, some of its other stores at
-/// one depth each, so that all of them come with all in turn; and with little memory.
+/// Runs a script in the ways that are its share: at every depth of push-down on one core and on two, on one of them over
+/// rows in memory, on the other over files in one of their states, so that all of these come in turn; and with little
+/// memory.
 async fn tries(engines: &Engines, worlds: &Worlds, script: Script, number: usize) -> Tries {
     let source = Source::new("<sweep>", script.to_string());
     let plain = engines.plain(worlds, &source).await;
@@ -247,8 +248,13 @@ async fn tries(engines: &Engines, worlds: &Worlds, script: Script, number: usize
     let (outcome, depth) = engines.run(worlds, &source, all).await;
     let mut runs = vec![(all, depth, outcome)];
     let mut ways: Vec<How> = (0..depth).map(|less| usual(State::Hot, less, 1 + (number + less) % 2)).collect();
-    let less = if number.is_multiple_of(3) { number / 12 % (depth + 1) } else { depth };
-    ways.push(usual(with_files(number), less, 2 - number / 4 % 2));
+    ways.extend((0..=depth).map(|less| {
+        let cores = match less == depth {
+            true => 2 - number % 2,
+            false => 2 - (number + less) % 2,
+        };
+        usual(with_files(number / 2 + less), less, cores)
+    }));
     let state = if number % 4 == 3 { with_files(number / 4) } else { State::Hot };
     ways.push(How { little_memory: true, ..usual(state, usize::MAX, 2) });
     for how in ways {
