@@ -54,13 +54,18 @@ impl Outcome {
     }
 }
 
-/// Staged points as `# bucket name` and line protocol.
+/// Staged points as `# bucket name` and line protocol, where that can say them.
 fn writes(report: &RunReport) -> String {
     let mut text = String::new();
     for write in &report.writes {
         writeln!(text, "# bucket {}", write.bucket_name).unwrap();
         for point in &write.points {
-            line_protocol::write(&mut text, point).unwrap();
+            let start = text.len();
+            if line_protocol::write(&mut text, point).is_err() {
+                // A line holds no line feed in a name.
+                text.truncate(start);
+                writeln!(text, "{point:?}").unwrap();
+            }
         }
     }
     text
