@@ -248,13 +248,10 @@ async fn tries(engines: &Engines, worlds: &Worlds, script: Script, number: usize
     let (outcome, depth) = engines.run(worlds, &source, all).await;
     let mut runs = vec![(all, depth, outcome)];
     let mut ways: Vec<How> = (0..depth).map(|less| usual(State::Hot, less, 1 + (number + less) % 2)).collect();
-    ways.extend((0..=depth).map(|less| {
-        let cores = match less == depth {
-            true => 2 - number % 2,
-            false => 2 - (number + less) % 2,
-        };
-        usual(with_files(number / 2 + less), less, cores)
-    }));
+    let over_files = ways.iter().chain([&all]).enumerate();
+    let over_files =
+        over_files.map(|(less, hot)| usual(with_files(number / 2 + less), hot.max_push_ops, 3 - hot.cores));
+    ways.extend(over_files.collect::<Vec<_>>());
     let state = if number % 4 == 3 { with_files(number / 4) } else { State::Hot };
     ways.push(How { little_memory: true, ..usual(state, usize::MAX, 2) });
     for how in ways {

@@ -27,6 +27,7 @@ const RECORDS: usize = 2_000;
 const READ_WAIT: Duration = Duration::from_secs(1);
 
 /// Records between decoding and applying.
+#[derive(Default)]
 pub(super) struct Batch {
     pub records: Vec<Record>,
     pub rows: Vec<SeqPoint>,
@@ -100,26 +101,17 @@ impl Batches {
     /// Turns what was read last into a batch; the next read goes on behind it.
     pub(super) fn decode(&mut self, fetched: Fetched) -> Batch {
         let Fetched { records, next_offset } = fetched;
-        let shared = Arc::clone(&self.shared);
         let topic = &self.progress.source.topic;
         let order = &mut self.place.order;
-        let mut batch = Batch {
-            records: Vec::new(),
-            rows: Vec::new(),
-            origins: Vec::new(),
-            reasons: BTreeMap::new(),
-            deletes: Vec::new(),
-            waiting: Vec::new(),
-            next: Place { offset: next_offset, order: *order },
-        };
+        let mut batch = Batch::default();
         for (place, record) in records.iter().enumerate() {
             let arrival_ns = order.arrival_ns(record);
-            let decoded = match shared.parcels.take(arrival_ns) {
+            let decoded = match self.shared.parcels.take(arrival_ns) {
                 Some(Parcel { points, applied }) => {
                     batch.waiting.push((place, applied));
                     Decoded { points, problems: Vec::new() }
                 }
-                None => match decode::record(record, topic, &shared.routes, arrival_ns, &mut self.names) {
+                None => match decode::record(record, topic, &self.shared.routes, arrival_ns, &mut self.names) {
                     Content::Points(decoded) => decoded,
                     Content::Delete(delete) => {
                         let seq = match delete.what {
@@ -146,9 +138,7 @@ impl Batches {
                 batch.reasons.entry(place).or_default().extend(reasons);
             }
         }
-        batch.next.order = *order;
-        self.place = batch.next;
-        batch.records = records;
-        batch
+        self.place.offset = next_offset;
+        Batch { records, next: self.place, ..batch }
     }
 }

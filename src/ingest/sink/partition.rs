@@ -1,7 +1,8 @@
-//! One partition, read from its place to its end and on: records to rows, rows to buckets, the rest to the dead letters.
+//! One partition, from its place to its end and on: its batches go to buckets, what is wrong with them to the dead letters.
 //!
 //! A task per partition, started by the sink. It goes on only when a batch is applied to every bucket of its topic and its
-//! dead letters are durable; while the store or the log does not take them it waits, its lag grows, its memory does not.
+//! dead letters are durable; while the store or the log does not take them it waits: its lag grows, its memory does not (at
+//! most one more batch is decoded).
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -150,7 +151,7 @@ impl Reader {
                 }
                 Err(error) => {
                     tracing::warn!(%bucket, %error, "rows could not be applied; they are tried again");
-                    self.pause(&mut pause).await?;
+                    pause_for(&mut pause, &self.stop).await?;
                 }
             }
         }
@@ -174,7 +175,7 @@ impl Reader {
                 }
                 Err(error) => {
                     tracing::warn!(bucket = %bucket.name, %error, "a delete could not be applied; it is tried again");
-                    self.pause(&mut pause).await?;
+                    pause_for(&mut pause, &self.stop).await?;
                 }
             }
         }
@@ -216,12 +217,8 @@ impl Reader {
                 return Err(error.context("dead letters could not be written"));
             }
             tracing::warn!(%topic, partition, %error, "dead letters could not be written; they are tried again");
-            self.pause(&mut pause).await?;
+            pause_for(&mut pause, &self.stop).await?;
         }
-    }
-
-    async fn pause(&self, pause: &mut Duration) -> Result<()> {
-        pause_for(pause, &self.stop).await
     }
 }
 

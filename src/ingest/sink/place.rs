@@ -57,7 +57,7 @@ impl Order {
 }
 
 /// A place that a replay may begin at.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Place {
     /// The offset of the next record.
     pub offset: u64,

@@ -204,6 +204,38 @@ async fn poison_goes_to_the_dead_letters_and_its_neighbours_do_not_notice() {
     assert!(values(&chain.store, &bucket.id).await.contains(&mended), "a replay has the first arrival time");
 }
 
+/// Large batches are decoded ahead of what is applied; their records have no arrival of their own, so that each one's time is
+/// its place among all of them.
+#[tokio::test(flavor = "multi_thread")]
+async fn batches_that_are_decoded_ahead_come_in_their_order() {
+    const RECORDS: i64 = 7_000;
+    const POISON: i64 = 4_321;
+    let chain = Chain::new().await;
+    let bucket = chain.bucket("b").await;
+    let foreign = |number: i64| {
+        let payload = if number == POISON { "broken".to_string() } else { format!("m v={number},w={number} \n") };
+        NewRecord { headers: Vec::new(), ..lines("b", START, &payload) }
+    };
+    chain.append((0..RECORDS).map(foreign).collect()).await;
+    // The newest of many versions.
+    chain.append((0..RECORDS).map(|number| lines("b", START + number, &format!("n v={number} 5"))).collect()).await;
+    chain.settle("b").await;
+    let mut expected: Vec<String> = ["v", "w"]
+        .iter()
+        .flat_map(|field| (0..RECORDS).map(move |number| format!("m {field}={number} {}", START + number)))
+        .filter(|line| !line.contains(&format!("={POISON} ")))
+        .collect();
+    expected.push(format!("n v={} 5", RECORDS - 1));
+    expected.sort();
+    let mut found = values(&chain.store, &bucket.id).await;
+    found.sort();
+    assert!(found == expected, "{} of {} values", found.len(), expected.len());
+    let letters = chain.log.all("b.dead-letter", 0).await;
+    let offsets: Vec<_> = letters.iter().map(|letter| record::text(letter, "fm-dl-offset")).collect();
+    assert_eq!(offsets, [Some("4321")]);
+    chain.sink.shutdown().await;
+}
+
 #[tokio::test]
 async fn good_lines_of_a_bad_record_are_kept() {
     let chain = Chain::new().await;

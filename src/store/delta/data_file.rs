@@ -128,3 +128,34 @@ impl DataFile {
         name.starts_with(COMPACT) || name.starts_with(VERSIONS)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Rows whose arrival is left out count with their time, which statistics may give up to a millisecond too wide.
+    #[test]
+    fn arrivals_that_are_left_out_widen_the_range() {
+        let seqs = |nulls: u64, said: Option<(i64, i64)>| {
+            let mut stats = serde_json::json!({
+                "numRecords": 3,
+                "minValues": {"time": "1970-01-01T00:00:00.000100Z"},
+                "maxValues": {"time": "1970-01-01T00:00:00.000200Z"},
+                "nullCount": {"_seq": nulls},
+            });
+            if let Some((least, greatest)) = said {
+                stats["minValues"]["_seq"] = least.into();
+                stats["maxValues"]["_seq"] = greatest.into();
+            }
+            DataFile::new("day=1970-01-01/late-0.parquet".into(), 1, Some(&stats.to_string())).seqs
+        };
+        let times = (100_000, 200_000 + 999_999);
+        assert_eq!(seqs(0, Some((5, 7))), (5, 7));
+        assert_eq!(seqs(3, None), times);
+        assert_eq!(seqs(2, Some((5, 7))), (5, times.1));
+        assert_eq!(seqs(1, Some((150_000, 9_000_000))), (times.0, 9_000_000));
+        // Statistics that say less are taken for less.
+        assert_eq!(seqs(2, None), (i64::MIN, i64::MAX));
+        assert_eq!(seqs(0, None), (i64::MIN, i64::MAX));
+    }
+}

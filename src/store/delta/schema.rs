@@ -45,7 +45,7 @@ impl TableSchema {
     /// Adds what is registered and not yet here. Returns whether the schema is another one then.
     pub(crate) fn extend(&mut self, columns: &Columns) -> bool {
         let before = self.tags.len() + self.fields.len();
-        let as_before = std::mem::replace(&mut self.arrivals_left_out, true);
+        let were_left_out = std::mem::replace(&mut self.arrivals_left_out, true);
         let known: HashSet<Name> = self.tags.iter().map(|column| column.name.clone()).collect();
         for tag in columns.tags().iter().filter(|tag| !known.contains(*tag)) {
             let physical = physical_name(tag, true, |name| self.is_taken(name));
@@ -57,7 +57,7 @@ impl TableSchema {
             let field_type = Some(field.column_type);
             self.fields.push(PhysicalColumn { physical, name: field.name.clone(), field_type });
         }
-        !as_before || self.tags.len() + self.fields.len() > before
+        !were_left_out || self.tags.len() + self.fields.len() > before
     }
 
     /// The same with the registered types, and whether that is another one.

@@ -219,7 +219,7 @@ fn to_batch(from: &SortedRows, schema: &TableSchema, rows: &FileRows) -> Result<
     Ok(RecordBatch::try_new(Arc::new(schema.to_arrow()), columns)?)
 }
 
-/// The column `_seq`. A message without a time of its own has that of its arrival: said once, it takes half the bytes.
+/// The column `_seq`. A message without a time of its own has that of its arrival, which need not be said twice.
 fn arrivals(run: &Run, schema: &TableSchema, rows: &FileRows) -> Int64Array {
     let rows = rows.rows.iter().map(|row| *row as usize);
     match schema.arrivals_left_out {
