@@ -1,6 +1,8 @@
 //! The generator task, script text to durable result, beside hand-written SQL over the same files.
 
+use std::collections::HashSet;
 use std::sync::Arc;
+use std::time::Duration;
 
 use datafusion::arrow::array::AsArray;
 use datafusion::arrow::datatypes::Float64Type;
@@ -9,8 +11,9 @@ use fluxmill::clock::{ArrivalClock, Clock, ManualClock};
 use fluxmill::commitlog::CommitLog;
 use fluxmill::commitlog::embedded::{EmbeddedLog, EmbeddedOptions};
 use fluxmill::diagnostic::Source;
-use fluxmill::engine::{DiscardResults, Engine, RunRequest};
-use fluxmill::point::{FieldValue, Point};
+use fluxmill::engine::{BucketWrite, DiscardResults, Engine, RunRequest};
+use fluxmill::point::names::Names;
+use fluxmill::point::{FieldValue, result_json};
 use fluxmill::tasks::output;
 
 use crate::measure::{Cost, cost, middle, peak_mib, reset_peak};
@@ -62,13 +65,14 @@ async fn figure(generators: usize, rows: usize, rounds: usize) {
         let run = async move {
             let request = RunRequest::new(Source::new("task", SCRIPT), NOW_NS, world);
             let report = engine.run(request, &mut DiscardResults).await.expect("a run");
-            let output = output::records(&report.writes, None, arrivals, |write| Ok(write.bucket_name.clone()));
-            let mut output = output.expect("records");
-            log.append_atomic("bench", std::mem::take(&mut output.records)).await.expect("an append");
-            report
+            let topic_of = |write: &BucketWrite| Ok(write.bucket_name.clone());
+            let records = output::records(report.writes, &report.kept, None, arrivals, topic_of);
+            let (mut output, _) = records.expect("records");
+            log.append_atomic("bench", std::mem::take(&mut output.records)).await.expect("an append")
         };
-        let (report, cost) = cost(|| tokio::task::block_in_place(|| tokio::runtime::Handle::current().block_on(run)));
-        check(&report.writes[0].points, generators, rows);
+        let (positions, cost) =
+            cost(|| tokio::task::block_in_place(|| tokio::runtime::Handle::current().block_on(run)));
+        check(log, positions[0].offset, generators, rows).await;
         costs.push(cost);
     }
     let peak = peak_mib();
@@ -76,17 +80,27 @@ async fn figure(generators: usize, rows: usize, rounds: usize) {
     print_row(generators, rows, costs, peak, sql);
 }
 
-/// One row a generator, with the fuel of its last reading and the alarm that follows from it.
-fn check(points: &[Point], generators: usize, rows: usize) {
-    assert_eq!(points.len(), generators, "one row a generator");
-    for point in points {
-        let number: usize = point.tags[0].1.trim_start_matches("generator").parse().expect("a generator");
-        let expected = value(number, rows - 1, 0);
-        let alarm = if expected < 500.0 { "refuel" } else { "no action" };
-        let field = |name: &str| point.fields.iter().find(|(own, _)| &**own == name).map(|(_, value)| value.clone());
-        assert_eq!(field("fuel"), Some(FieldValue::Float(expected)), "{point:?}");
-        assert_eq!(field("alarm"), Some(FieldValue::String(alarm.into())), "{point:?}");
+/// One record a generator is durable, with the fuel of its last reading and the alarm that follows from it.
+async fn check(log: &EmbeddedLog, mut offset: u64, generators: usize, rows: usize) {
+    let (mut names, mut found) = (Names::default(), HashSet::new());
+    while found.len() < generators {
+        let fetched = log.read("kafka_downsampled", 0, offset, generators, Duration::ZERO).await.expect("records");
+        assert!(fetched.next_offset > offset, "{} of {generators} generators have a record", found.len());
+        offset = fetched.next_offset;
+        for record in &fetched.records {
+            let schema = record.header("fm-schema").expect("a schema");
+            let point = result_json::read(&record.payload, schema, &mut names).expect("a point");
+            let number: usize = point.tags[0].1.trim_start_matches("generator").parse().expect("a generator");
+            assert!(found.insert(number), "one record a generator");
+            let expected = value(number, rows - 1, 0);
+            let alarm = if expected < 500.0 { "refuel" } else { "no action" };
+            let field =
+                |name: &str| point.fields.iter().find(|(own, _)| &**own == name).map(|(_, value)| value.clone());
+            assert_eq!(field("fuel"), Some(FieldValue::Float(expected)), "{point:?}");
+            assert_eq!(field("alarm"), Some(FieldValue::String(alarm.into())), "{point:?}");
+        }
     }
+    assert_eq!(log.offsets("kafka_downsampled", 0).await.expect("offsets").end, offset);
 }
 
 /// What somebody would write by hand: the last row of each generator by time.

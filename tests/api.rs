@@ -121,6 +121,39 @@ async fn a_query_beyond_its_memory_is_refused_with_its_place() {
     assert_eq!(ran.status, 200, "{}", ran.body);
 }
 
+/// Six fields of an identity come as rows of six tables; the rows are on disk before they are one record.
+#[tokio::test]
+async fn a_query_may_write_more_rows_than_it_may_hold() {
+    let home = tempfile::tempdir().expect("a directory");
+    std::fs::create_dir(home.path().join("tasks")).expect("a directory");
+    std::fs::write(home.path().join("fluxmill.toml"), "[query]\nmemory_per_run = \"4MiB\"\n").expect("a file");
+    let server = Server::over(home);
+    for bucket in ["raw", "down"] {
+        assert_eq!(server.make_bucket(bucket).await.status, 201);
+    }
+    let line = |row: i64| format!("m,host=h{} a={row},b=1,c=2,d=3,e=4,f={row}.5 {row}\n", row % 10);
+    let lines: String = (0..6_000).map(line).collect();
+    assert_eq!(server.write("bucket=raw&org=fluxmill&precision=s", &lines).await.status, 204);
+    let read = |bucket: &str, rest: &str| {
+        format!(
+            "from(bucket: \"{bucket}\") |> range(start: 1970-01-01T00:00:00Z, stop: 1970-01-02T00:00:00Z) |> {rest}"
+        )
+    };
+    let wrote = server.query(&read("raw", "to(bucket: \"down\") |> group() |> count()")).await;
+    assert!(wrote.status == 200 && wrote.body.contains(",36000\r\n"), "{}", wrote.body);
+    for rest in ["count()", "sum()", "last()"] {
+        let (raw, down) = (server.query(&read("raw", rest)).await, server.query(&read("down", rest)).await);
+        assert!(raw.status == 200 && raw.body.lines().count() > 60, "{}", raw.body);
+        assert_eq!(down.body, raw.body);
+    }
+    // As many identities as rows: their records are more than the run may hold.
+    let script =
+        read("raw", "map(fn: (r) => ({r with host: r.host + r._field})) |> to(bucket: \"down\") |> group() |> count()");
+    let refused = server.query(&script).await;
+    assert!(refused.message().starts_with("the points of to(), ready to be written, want "), "{}", refused.body);
+    assert!(refused.json()["hint"].to_string().contains("memory_per_run"), "{}", refused.body);
+}
+
 #[tokio::test]
 async fn health_ready_ping_and_metrics_need_no_token() {
     let server = Server::start();

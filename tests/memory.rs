@@ -1,4 +1,4 @@
-//! What runs may hold: refusals that say who wants what, pools that get everything back, sorts that go to disk.
+//! What runs may hold: refusals that say who wants what, pools that get everything back, sorts and points that go to disk.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -7,7 +7,9 @@ use async_trait::async_trait;
 use fluxmill::config::{Bytes, QueryConfig};
 use fluxmill::diagnostic::{Diagnostic, Source, render};
 use fluxmill::engine::memory::MemoryWorld;
-use fluxmill::engine::{CollectedResults, DiscardResults, Engine, Limits, ResultSink, RunError, RunReport, RunRequest};
+use fluxmill::engine::{
+    BucketWrite, CollectedResults, DiscardResults, Engine, Limits, ResultSink, RunError, RunReport, RunRequest,
+};
 use fluxmill::error::{Error, ErrorKind, Result};
 use fluxmill::point::{FieldValue, Point};
 use fluxmill::table::Chunk;
@@ -147,7 +149,7 @@ async fn whatever_holds_rows_is_refused_beyond_the_limit() {
 }
 
 #[tokio::test]
-async fn streams_read_during_evaluation_points_and_waiting_results_count() {
+async fn streams_read_during_evaluation_and_waiting_results_count() {
     let folder = tempfile::tempdir().unwrap();
     let cases = [
         (
@@ -156,7 +158,6 @@ async fn streams_read_during_evaluation_points_and_waiting_results_count() {
             ),
             "a stream that is read during evaluation wants ",
         ),
-        (format!("{READ} |> to(bucket: \"plant\")"), "to wants "),
         (
             format!("d = {READ}\nd |> yield(name: \"a\")\nd |> yield(name: \"b\")"),
             "rows that wait for their turn in the results want ",
@@ -205,7 +206,7 @@ async fn a_request_may_ask_for_less() {
 #[tokio::test]
 async fn runs_share_what_the_process_has() {
     let folder = tempfile::tempdir().unwrap();
-    let engine = engine(1_500_000, 1_500_000, folder.path());
+    let engine = engine(1_500_000, 4_000_000, folder.path());
     let first = run(&engine, &format!("{READ} |> to(bucket: \"plant\")"), plant(5_000, 2)).await.unwrap();
     let held = engine.memory_taken();
     assert!(held > 5_000 * size_of::<Point>(), "{held}");
@@ -288,6 +289,49 @@ async fn a_sort_beyond_the_limit_goes_to_disk_and_answers_the_same() {
         assert!(error.span().is_some());
     }
     assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
+}
+
+/// The points of a run: by bucket, each identity with its fields, sorted.
+fn points(report: RunReport) -> Vec<(String, Vec<String>)> {
+    let lines = |write: BucketWrite| {
+        let points = write.points.merged().map(|point| format!("{:?}", point.unwrap()));
+        let mut lines: Vec<String> = points.collect();
+        lines.sort();
+        (write.bucket_name.to_string(), lines)
+    };
+    report.writes.into_iter().map(lines).collect()
+}
+
+#[tokio::test]
+async fn points_beyond_the_limit_go_to_disk_and_are_the_same() {
+    let (folder, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let world = || plant(30_000, 2).bucket("down", Vec::new());
+    let scripts = [
+        format!("{READ} |> to(bucket: \"plant\")"),
+        // Every identity is written three times: by two calls, and by the second one with two fields.
+        format!(
+            "d = {READ}\nd |> to(bucket: \"down\")\nl = d |> map(fn: (r) => ({{r with _value: r._value * 2.0}}))\n\
+             r = d |> map(fn: (r) => ({{r with _field: \"w\"}}))\nunion(tables: [l, r]) |> group(columns: [\"h\"]) |> to(bucket: \"down\")"
+        ),
+        format!("{READ} |> to(bucket: \"plant\")\n{READ} |> sort(columns: [\"_value\"]) |> to(bucket: \"down\")"),
+    ];
+    for script in scripts {
+        let small = engine(1 << 30, 3_000_000, folder.path());
+        let large = engine(1 << 30, 1 << 30, other.path());
+        let found = run(&small, &script, world()).await.unwrap();
+        let expected = run(&large, &script, world()).await.unwrap();
+        assert!(small.disk_taken() > 0 && small.memory_taken() < 3_000_000, "{script}");
+        assert_eq!((found.rows_out, large.disk_taken()), (expected.rows_out, 0));
+        let (found, expected) = (points(found), points(expected));
+        assert!(found == expected, "{script}");
+        assert!(found.iter().all(|(_, lines)| lines.len() == 30_000));
+        assert_eq!((small.memory_taken(), small.disk_taken(), large.memory_taken()), (0, 0, 0));
+        // It could not have done so without the disk.
+        let limits = QueryConfig { memory_per_run: Bytes(3_000_000), disk: Bytes(0), ..QueryConfig::default() };
+        let error = refused(&Engine::with_limits(&limits, folder.path()), &script, world()).await;
+        assert!(error.message().contains("bytes on disk, and others have 0 of the 0 there are"), "{error}");
+        assert!(error.span().is_some());
+    }
 }
 
 #[tokio::test]

@@ -266,7 +266,8 @@ fn compare(case: &Case, outcome: &Outcome, problems: &mut Vec<String>) {
                     problems.push(format!("expected:\n{text}--- found:\n{outcome}"));
                 }
             }
-            if *writes != lines.unwrap_or_default() {
+            let writes: String = writes.iter().map(ToString::to_string).collect();
+            if writes != lines.unwrap_or_default() {
                 problems.push(format!("other points are expected than:\n{writes}"));
             }
             if *warnings != case.warnings {

@@ -23,6 +23,7 @@ use crate::diagnostic::{Diagnostic, Severity, Source, render};
 use crate::engine::{BucketWrite, DiscardResults, ResultSink, RunError, RunReport, RunRequest};
 use crate::error::{Error, ErrorKind, Result};
 use crate::ingest::freshness;
+use crate::name::Name;
 use crate::table::Chunk;
 use crate::table::csv::{Annotation, CsvWriter, Dialect};
 use crate::tasks::output;
@@ -139,7 +140,7 @@ pub(super) async fn run(
     results: &mut dyn ResultSink,
 ) -> Result<RunReport, RunError> {
     wait_for_acknowledged(api).await;
-    let report = api.engine.run(request, results).await?;
+    let mut report = api.engine.run(request, results).await?;
     if report.writes.is_empty() {
         return Ok(report);
     }
@@ -148,7 +149,7 @@ pub(super) async fn run(
             .with_hint("the token may only read, and the script writes with to()");
         return Err(RunError::failed(error, report));
     }
-    match append(api, &report).await {
+    match append(api, &mut report).await {
         Ok(()) => Ok(report),
         Err(error) => Err(RunError::failed(error, report)),
     }
@@ -163,7 +164,9 @@ pub(super) async fn wait_for_acknowledged(api: &Api) {
 }
 
 /// Appends what a script staged, all of it or nothing, and waits a moment until it can be read.
-async fn append(api: &Api, report: &RunReport) -> Result<()> {
+async fn append(api: &Api, report: &mut RunReport) -> Result<()> {
+    let (writes, kept) = (std::mem::take(&mut report.writes), std::mem::take(&mut report.kept));
+    let buckets: Vec<Name> = writes.iter().map(|write| write.bucket.clone()).collect();
     let topic_of = |write: &BucketWrite| {
         let bucket = api.store.bucket(&write.bucket)?;
         bucket
@@ -172,15 +175,17 @@ async fn append(api: &Api, report: &RunReport) -> Result<()> {
             .cloned()
             .ok_or_else(|| Error::failed_precondition(format!("bucket {:?} has no topic to write to", bucket.name)))
     };
-    let mut output = output::records(&report.writes, None, api.accept.arrivals(), topic_of)?;
+    let (mut output, _) = output::records(writes, &kept, None, api.accept.arrivals(), topic_of)?;
+    // The points are records now.
+    drop(kept);
     if output.records.is_empty() {
         return Ok(());
     }
     api.log.append_atomic(PRODUCER, std::mem::take(&mut output.records)).await?;
     drop(output);
-    for write in &report.writes {
+    for bucket in &buckets {
         // Being late is no failure: the rows are in the log.
-        freshness::wait(api.log.as_ref(), &api.store, Some(&write.bucket), api.visible_timeout).await?;
+        freshness::wait(api.log.as_ref(), &api.store, Some(bucket), api.visible_timeout).await?;
     }
     Ok(())
 }

@@ -22,7 +22,7 @@ pub use request::{RunError, RunReport, RunRequest, TaskPlan};
 pub use store_world::{NoBuckets, StoreWorld};
 
 pub use crate::exec::sink::DiscardResults;
-pub use crate::exec::{BucketWrite, Limits, ResultSink};
+pub use crate::exec::{BucketWrite, Limits, Points, ResultSink, refusal};
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;

@@ -61,7 +61,7 @@ impl RunRequest {
 }
 
 /// What a run did.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default)]
 pub struct RunReport {
     /// The points of every `to()`, one entry per bucket, in the order in which the script first writes to it. Not durable:
     /// the caller appends them.

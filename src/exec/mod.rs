@@ -11,19 +11,19 @@ pub mod gate;
 mod memory;
 mod network;
 mod parallel;
+pub mod points;
 pub mod run;
+mod runs;
 pub mod sink;
 mod to;
 
 pub use memory::{Memory, refusal};
+pub use points::{BucketWrite, Points};
 pub use run::{Context, Outcome, run};
 pub use sink::ResultSink;
 
 use std::num::NonZeroUsize;
 use std::sync::OnceLock;
-
-use crate::point::Point;
-use crate::table::Name;
 
 /// What one run may use before it is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,15 +48,4 @@ impl Default for Limits {
 pub fn available_cores() -> usize {
     static CORES: OnceLock<usize> = OnceLock::new();
     *CORES.get_or_init(|| std::thread::available_parallelism().map_or(1, NonZeroUsize::get))
-}
-
-/// The points that `to()` has staged for one bucket, in the order in which they came. Nothing is written yet.
-#[derive(Clone, Debug, PartialEq)]
-pub struct BucketWrite {
-    /// The bucket's id.
-    pub bucket: Name,
-    /// The bucket as the script names it.
-    pub bucket_name: Name,
-    /// The points.
-    pub points: Vec<Point>,
 }

@@ -105,6 +105,11 @@ impl Network {
         })
     }
 
+    /// What is staged, without the operators: they give back what they hold of the run's memory.
+    pub fn into_staging(self) -> Staging {
+        self.staging
+    }
+
     /// A source gives a chunk, to be worked off by [`Network::step`].
     pub fn push(&mut self, source: usize, chunk: Chunk) {
         self.waiting.push(Waiting::Chunk(source, 0, chunk, 0));

@@ -80,7 +80,7 @@ pub fn run(
     outcome.warnings.append(&mut network.warnings);
     outcome.warnings.extend(network.staging.warnings());
     done?;
-    (outcome.writes, outcome.kept) = network.staging.take_writes();
+    (outcome.writes, outcome.kept) = network.into_staging().take_writes()?;
     Ok(())
 }
 

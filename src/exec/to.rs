@@ -4,152 +4,31 @@
 //! when the whole script has succeeded.
 
 mod names;
+mod staging;
+
+pub use self::staging::Staging;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
 use arrow::array::{Array, BooleanArray};
 use arrow::compute::filter;
 use parking_lot::Mutex;
 
-use self::names::{NameCache, NameOf, bytes_of};
+use self::names::{NameCache, NameOf};
+use self::staging::{PointLimit, Skipped, Staged};
 use super::field_fn::{FieldFn, Made, columns_read};
-use super::{BucketWrite, Memory, refusal};
 use crate::error::{Error, Result};
 use crate::operators::{Operator, Out};
 use crate::plan::ToSpec;
 use crate::point::{FieldValue, Point};
-use crate::table::pool::{Kept, Reservation};
-use crate::table::{Cell, Chunk, Column, ColumnType, ColumnView, Name, Place, Segment, Shape, TableId};
-
-/// The points that all `to()` of a script have staged so far.
-pub struct Staging {
-    /// One per `to()`, in program order.
-    staged: Vec<Arc<Mutex<Staged>>>,
-    points: Arc<AtomicUsize>,
-    max_points: usize,
-    memory: Memory,
-}
-
-/// What one `to()` has staged.
-struct Staged {
-    spec: Arc<ToSpec>,
-    points: Vec<Point>,
-    /// Where the points of a table's part begin. Parts may have come in any order; table ids tell the logical one.
-    parts: Vec<(TableId, usize)>,
-    skipped: Skipped,
-    /// What the points take beside their place in the list, in bytes.
-    bytes: usize,
-    held: Reservation,
-}
-
-impl Staging {
-    /// An empty staging that refuses more points than these, or than memory has room for.
-    pub fn new(max_points: usize, memory: Memory) -> Staging {
-        Staging { staged: Vec::new(), points: Arc::default(), max_points, memory }
-    }
-
-    /// The operator of the next `to()` of the script. Without `stage` it only passes rows on.
-    pub fn operator(&mut self, spec: &Arc<ToSpec>, stage: bool) -> Result<To> {
-        let (spec, points, max_points) = (Arc::clone(spec), Arc::clone(&self.points), self.max_points);
-        let staged = Staged {
-            spec: Arc::clone(&spec),
-            points: Vec::new(),
-            parts: Vec::new(),
-            skipped: Skipped::default(),
-            bytes: 0,
-            held: self.memory.reservation(),
-        };
-        let staged = stage.then(|| Arc::new(Mutex::new(staged)));
-        self.staged.extend(staged.clone());
-        let field_fn = spec.field_fn.as_ref().map(FieldFn::new).transpose()?;
-        Ok(To { spec, staged, points, max_points, layout: None, field_fn })
-    }
-
-    /// How many points are staged.
-    pub fn points(&self) -> usize {
-        self.points.load(Ordering::Relaxed)
-    }
-
-    /// What rows were passed over, a sentence for each reason.
-    pub fn warnings(&self) -> Vec<String> {
-        self.staged.iter().flat_map(|staged| staged.lock().warnings()).collect()
-    }
-
-    /// Takes the points, by bucket in the order in which the script names them. The order within a bucket tells which of
-    /// two points of one identity is the newer: `to()` after `to()` in program order, table after table, row after row.
-    ///
-    /// With them comes the memory that they take: it is given back when that is dropped.
-    pub fn take_writes(&mut self) -> (Vec<BucketWrite>, Kept) {
-        let mut writes: Vec<BucketWrite> = Vec::new();
-        let mut kept = Kept::default();
-        for staged in std::mem::take(&mut self.staged) {
-            let mut staged = staged.lock();
-            kept.keep(std::mem::replace(&mut staged.held, self.memory.reservation()));
-            let mut points = staged.take_points();
-            match writes.iter_mut().find(|write| write.bucket == staged.spec.bucket) {
-                Some(write) => write.points.append(&mut points),
-                None => {
-                    let (bucket, bucket_name) = (staged.spec.bucket.clone(), staged.spec.bucket_name.clone());
-                    writes.push(BucketWrite { bucket, bucket_name, points });
-                }
-            }
-        }
-        (writes, kept)
-    }
-}
-
-impl Staged {
-    /// The points in the logical order of their tables.
-    fn take_points(&mut self) -> Vec<Point> {
-        let points = std::mem::take(&mut self.points);
-        let parts = std::mem::take(&mut self.parts);
-        if parts.is_sorted_by_key(|(table, _)| *table) {
-            return points;
-        }
-        let ends = parts.iter().skip(1).map(|(_, start)| *start).chain([points.len()]);
-        let mut points = points.into_iter();
-        let mut by_table: Vec<(TableId, Vec<Point>)> = parts
-            .iter()
-            .zip(ends)
-            .map(|((table, start), end)| (*table, points.by_ref().take(end - start).collect()))
-            .collect();
-        // Stable: the parts of a table stay in the order in which they came.
-        by_table.sort_by_key(|(table, _)| *table);
-        by_table.into_iter().flat_map(|(_, points)| points).collect()
-    }
-
-    /// Takes of the run's memory what the points take.
-    fn settle(&mut self) -> Result<()> {
-        let list = self.points.capacity() * size_of::<Point>() + self.parts.capacity() * size_of::<(TableId, usize)>();
-        let bytes = list + self.bytes;
-        self.held.set(bytes).map_err(|full| refusal("to wants", bytes, full))
-    }
-
-    fn warnings(&self) -> Vec<String> {
-        let bucket = &self.spec.bucket_name;
-        let mut warnings = Vec::new();
-        if self.skipped.measurement > 0 {
-            let (rows, column) = (self.skipped.measurement, &self.spec.measurement_column);
-            warnings
-                .push(format!("to(bucket: {bucket:?}) wrote no point for {rows} row(s) without a value in {column:?}"));
-        }
-        if self.skipped.field > 0 {
-            let rows = self.skipped.field;
-            warnings
-                .push(format!("to(bucket: {bucket:?}) wrote no point for {rows} row(s) without a value in \"_field\""));
-        }
-        warnings
-    }
-}
+use crate::table::spill::SpillSpace;
+use crate::table::{Cell, Chunk, Column, ColumnType, ColumnView, Name, Place, Segment, Shape};
 
 /// A running `to()`.
 pub struct To {
     spec: Arc<ToSpec>,
     staged: Option<Arc<Mutex<Staged>>>,
-    /// Points of all `to()` of the script.
-    points: Arc<AtomicUsize>,
-    max_points: usize,
+    limit: PointLimit,
     layout: Option<Layout>,
     field_fn: Option<FieldFn>,
 }
@@ -172,38 +51,38 @@ impl Operator for To {
     fn finish(&mut self, _port: usize, _out: &mut Out) -> Result<()> {
         Ok(())
     }
+
+    fn memory(&self) -> usize {
+        self.staged.as_ref().map_or(0, |staged| staged.lock().memory())
+    }
+
+    fn relieve(&mut self, space: &SpillSpace) -> Result<bool> {
+        self.staged.as_ref().map_or(Ok(false), |staged| staged.lock().relieve(space))
+    }
 }
 
 impl To {
     fn stage(&mut self, staged: &mut Staged, layout: &Layout, chunk: &Chunk) -> Result<()> {
         let mut names = NameCache::default();
-        let before = staged.points.len();
+        let before = staged.len();
         let mut made = self.field_fn.as_mut().map(|field_fn| {
             let made = field_fn.of_chunk(chunk);
             (field_fn, made)
         });
         for (table, (segment, rows)) in chunk.tables().enumerate() {
             if !rows.is_empty() {
-                staged.parts.push((segment.table, staged.points.len()));
+                staged.begin_part(segment.table);
             }
             for row in rows {
                 let cells = Cells { chunk, table, segment: &segment, row };
                 let made = made.as_mut().map(|(field_fn, made)| (&mut **field_fn, &*made));
                 if let Some(point) = layout.point(&cells, made, &mut names, &mut staged.skipped)? {
-                    staged.bytes += bytes_of(&point);
-                    staged.points.push(point);
+                    staged.push(point);
                 }
             }
         }
-        staged.bytes += names.bytes;
-        staged.settle()?;
-        let new = staged.points.len() - before;
-        let max = self.max_points;
-        if self.points.fetch_add(new, Ordering::Relaxed) + new > max {
-            return Err(Error::resource_exhausted(format!("to() has more than {max} points to write in one run"))
-                .with_hint("write fewer fields or a shorter range per run"));
-        }
-        Ok(())
+        staged.count_names(&names);
+        self.limit.count(staged.len() - before)
     }
 }
 
@@ -483,13 +362,6 @@ fn field_value(cell: Cell<'_>) -> Option<FieldValue> {
         Cell::Float(_) => return None,
         Cell::String(value) => FieldValue::String(value.into()),
     })
-}
-
-/// Rows that made no point although a point was meant.
-#[derive(Default)]
-struct Skipped {
-    measurement: u64,
-    field: u64,
 }
 
 #[cfg(test)]

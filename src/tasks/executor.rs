@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::definition::Definition;
 use super::gate::Gate;
-use super::manifest;
+use super::manifest::{self, Written};
 use super::meters;
 use super::output::{self, Origin, Output, RUNS_BUCKET};
 use super::problem;
@@ -379,10 +379,6 @@ impl Executor {
         run.decided = true;
         run.finished_ns = self.clock.now_ns();
         self.note(run, "Completed(success)".to_string());
-        let mut writes = report.writes;
-        for write in &mut writes {
-            write.points = output::merge(std::mem::take(&mut write.points));
-        }
         let origin = Origin { task: attempt.definition.id.clone(), slot_ns: attempt.slot_ns, attempt: attempt.number };
         let topic_of =
             |write: &BucketWrite| {
@@ -391,8 +387,11 @@ impl Executor {
                     Error::failed_precondition(format!("bucket {} has no topic to write to", bucket.name))
                 })
             };
-        let mut output = output::records(&writes, Some(&origin), &self.arrivals, topic_of)?;
-        let wrote = self.replace_earlier(attempt, run, &origin, &writes, &mut output).await?;
+        let (writes, kept) = (report.writes, report.kept);
+        let (mut output, written) = output::records(writes, &kept, Some(&origin), &self.arrivals, topic_of)?;
+        // The points are records now.
+        drop(kept);
+        let wrote = self.replace_earlier(attempt, run, &origin, &written, &mut output).await?;
         self.append(attempt, run, output, wrote).await
     }
 
@@ -402,21 +401,20 @@ impl Executor {
         attempt: &Attempt,
         run: &mut RunRecord,
         origin: &Origin,
-        writes: &[BucketWrite],
+        written: &[Written],
         output: &mut Output,
     ) -> Result<Vec<ControlRecord>> {
         let (task, slot_ns) = (&attempt.definition.id, attempt.slot_ns);
         let earlier = self.runs.manifest(task, slot_ns)?;
-        if earlier.is_none() && writes.is_empty() {
+        if earlier.is_none() && written.is_empty() {
             return Ok(Vec::new());
         }
-        let written = manifest::written(writes);
         if earlier.is_none() && self.has_succeeded(attempt) {
             let message = "what an earlier attempt at this slot wrote is not known any more: rows that this one does not \
                            write as well stay";
             self.note(run, message.to_string());
         }
-        let mut gone = manifest::gone(earlier.unwrap_or_default(), &written);
+        let mut gone = manifest::gone(earlier.unwrap_or_default(), written);
         if !gone.is_empty() {
             // Windows of slots may overlap: what another slot wrote too stays.
             gone = manifest::without(gone, &self.runs.other_manifests(task, slot_ns)?);
@@ -430,7 +428,7 @@ impl Executor {
             let count = manifest::count(std::slice::from_ref(of_bucket));
             self.note(run, format!("{count} points of an earlier attempt deleted from {}", bucket.name));
         }
-        let parts = manifest::parts(task, slot_ns, &attempt.id, attempt.number, &written);
+        let parts = manifest::parts(task, slot_ns, &attempt.id, attempt.number, written);
         Ok(parts.into_iter().map(|part| ControlRecord::Wrote(Box::new(part))).collect())
     }
 

@@ -7,7 +7,6 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 
 use serde::{Deserialize, Serialize};
 
-use crate::engine::BucketWrite;
 use crate::name::Name;
 use crate::point::delete::{PointSet, SeriesName, points_of, portions, sets_of};
 
@@ -38,15 +37,6 @@ pub struct Written {
     pub bucket: Name,
     /// The points, by name.
     pub sets: Vec<PointSet>,
-}
-
-/// The points of writes, bucket by bucket.
-pub fn written(writes: &[BucketWrite]) -> Vec<Written> {
-    let of_bucket = |write: &BucketWrite| Written {
-        bucket: write.bucket.clone(),
-        sets: sets_of(write.points.iter().map(|point| (SeriesName::of(point), point.time_ns))),
-    };
-    writes.iter().filter(|write| !write.points.is_empty()).map(of_bucket).collect()
 }
 
 /// A manifest in parts that fit into a record each; at least one, so that an attempt that writes nothing says so.
@@ -128,16 +118,14 @@ mod tests {
     #![allow(clippy::unwrap_used)]
 
     use super::*;
-    use crate::point::{FieldValue, Point};
 
-    fn write(bucket: &str, points: &[(&str, i64)]) -> BucketWrite {
-        let points = points.iter().map(|(tag, time_ns)| Point {
-            measurement: "m".into(),
-            tags: vec![("t".into(), (*tag).into())],
-            fields: vec![("f".into(), FieldValue::Int(1))],
-            time_ns: *time_ns,
-        });
-        BucketWrite { bucket: bucket.into(), bucket_name: bucket.into(), points: points.collect() }
+    fn written(buckets: &[(&str, &[(&str, i64)])]) -> Vec<Written> {
+        let series = |tag: &str| SeriesName { measurement: "m".into(), tags: [("t".into(), tag.into())].into() };
+        let of_bucket = |(bucket, points): &(&str, &[(&str, i64)])| Written {
+            bucket: (*bucket).into(),
+            sets: sets_of(points.iter().map(|(tag, time_ns)| (series(tag), *time_ns))),
+        };
+        buckets.iter().map(of_bucket).collect()
     }
 
     fn names(written: &[Written]) -> Vec<(String, String, i64)> {
@@ -151,14 +139,14 @@ mod tests {
 
     #[test]
     fn what_a_later_attempt_does_not_write_is_gone() {
-        let earlier = written(&[write("b", &[("x", 1), ("y", 1), ("x", 2)]), write("c", &[("x", 1)])]);
+        let earlier = written(&[("b", &[("x", 1), ("y", 1), ("x", 2)]), ("c", &[("x", 1)])]);
         assert_eq!(count(&earlier), 4);
         assert_eq!(gone(earlier.clone(), &earlier), []);
-        let later = written(&[write("b", &[("x", 2), ("z", 1)]), write("d", &[("x", 1)])]);
+        let later = written(&[("b", &[("x", 2), ("z", 1)]), ("d", &[("x", 1)])]);
         let left = gone(earlier, &later);
         let expected = [("b", "m,t=x", 1), ("b", "m,t=y", 1), ("c", "m,t=x", 1)];
         assert_eq!(names(&left), expected.map(|(bucket, key, time)| (bucket.to_string(), key.to_string(), time)));
-        assert_eq!(names(&without(left, &written(&[write("b", &[("y", 1)]), write("c", &[("x", 1)])]))).len(), 1);
+        assert_eq!(names(&without(left, &written(&[("b", &[("y", 1)]), ("c", &[("x", 1)])]))).len(), 1);
     }
 
     #[test]
@@ -166,7 +154,7 @@ mod tests {
         let many: Vec<(String, i64)> =
             (0..20_000).map(|n| (format!("a long value of a tag {}", n % 5_000), n)).collect();
         let many: Vec<(&str, i64)> = many.iter().map(|(tag, time)| (tag.as_str(), *time)).collect();
-        let all = written(&[write("b", &many)]);
+        let all = written(&[("b", &many)]);
         let divided = parts(&"task".into(), 60, &"run".into(), 1, &all);
         assert!(divided.len() > 2 && divided.iter().all(|part| part.parts == divided.len() as u32));
         assert_eq!(divided.iter().map(|part| count(&part.written)).sum::<usize>(), 20_000);

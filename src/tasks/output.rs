@@ -6,17 +6,18 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use indexmap::IndexMap;
 
+use super::manifest::Written;
 use super::run::RunRecord;
 use crate::clock::{Arrival, ArrivalClock};
 use crate::commitlog::NewRecord;
 use crate::commitlog::murmur2::partition_of;
-use crate::engine::BucketWrite;
-use crate::error::Result;
+use crate::engine::{BucketWrite, refusal};
+use crate::error::{Error, Result};
 use crate::name::Name;
-use crate::point::delete::{CONTENT_TYPE as DELETE, Delete, Deleted, PointSet, SeriesName, portions};
+use crate::point::delete::{CONTENT_TYPE as DELETE, Delete, Deleted, PointSet, SeriesName, portions, sets_of};
 use crate::point::{FieldValue, Point, result_json, series_key};
+use crate::table::pool::{Kept, Reservation};
 use crate::time::rfc3339;
 
 /// The bucket in which runs can be read as points, with InfluxDB's names.
@@ -43,54 +44,61 @@ impl Origin {
     }
 }
 
-/// Records that are ready to be appended. Keep it until they are: their arrival times count as in flight.
+/// Records that are ready to be appended. Keep it until they are: their arrival times count as in flight, and what they take
+/// as memory of the run.
 #[derive(Default)]
 pub struct Output {
     /// The records.
     pub records: Vec<NewRecord>,
     in_flight: Option<Arrival>,
+    held: Option<Reservation>,
+    bytes: usize,
 }
 
-/// Points of one identity become one point: later fields win.
-pub fn merge(points: Vec<Point>) -> Vec<Point> {
-    let mut merged: IndexMap<(String, i64), Point> = IndexMap::with_capacity(points.len());
-    for point in points {
-        let identity = (series_key(&point.measurement, &point.tags), point.time_ns);
-        let Some(known) = merged.get_mut(&identity) else {
-            merged.insert(identity, point);
-            continue;
-        };
-        for (name, value) in point.fields {
-            match known.fields.iter_mut().find(|(own, _)| *own == name) {
-                Some((_, old)) => *old = value,
-                None => known.fields.push((name, value)),
-            }
-        }
-    }
-    merged.into_values().collect()
-}
-
-/// The records of a script's points; `origin` says which run wrote them, `None` for an ad-hoc script. `topic_of` names the
-/// topic that takes a bucket's writes.
+/// The records of a script's points, one for each identity, and which points they are of, bucket by bucket. `kept` is what the
+/// points take of the run's memory; `origin` says which run wrote them, `None` for an ad-hoc script; `topic_of` names the topic
+/// that takes a bucket's writes.
+///
+/// # Errors
+/// ResourceExhausted if the run may not take as much memory as the records want, Unavailable if points are on disk and cannot
+/// be read, and those of `topic_of`.
 pub fn records(
-    writes: &[BucketWrite],
+    writes: Vec<BucketWrite>,
+    kept: &Kept,
     origin: Option<&Origin>,
     arrivals: &Arc<ArrivalClock>,
     topic_of: impl Fn(&BucketWrite) -> Result<Name>,
-) -> Result<Output> {
-    let mut output = Output::default();
+) -> Result<(Output, Vec<Written>)> {
+    let mut output = Output { held: kept.beside(), ..Output::default() };
     let mut writer = RecordWriter::new(origin);
+    let mut written = Vec::new();
     for write in writes {
-        let topic = topic_of(write)?;
-        for point in &write.points {
+        let topic = topic_of(&write)?;
+        let named = write.points.merged().map(|point| {
+            let point = point?;
             let time_ns = output.next_arrival(arrivals);
-            output.records.push(writer.record(&topic, point, time_ns));
-        }
+            output.push(writer.record(&topic, &point, time_ns))?;
+            Ok::<_, Error>((SeriesName::of(&point), point.time_ns))
+        });
+        written
+            .push(Written { bucket: write.bucket, sets: itertools::process_results(named, |named| sets_of(named))? });
     }
-    Ok(output)
+    Ok((output, written))
 }
 
 impl Output {
+    /// Adds a record, if the run may take as much memory.
+    fn push(&mut self, record: NewRecord) -> Result<()> {
+        let headers = record.headers.capacity() * size_of::<(Name, Bytes)>();
+        self.bytes += size_of::<NewRecord>() + headers + record.key.len() + record.payload.len();
+        if let Some(held) = &mut self.held {
+            let wanted = "the points of to(), ready to be written, want";
+            held.set(self.bytes).map_err(|full| refusal(wanted, self.bytes, full))?;
+        }
+        self.records.push(record);
+        Ok(())
+    }
+
     /// Adds the run itself as a point of the bucket of runs.
     pub fn add_run(&mut self, topic: &Name, run: &RunRecord, name: &str, arrivals: &Arc<ArrivalClock>) {
         let time_ns = self.next_arrival(arrivals);
@@ -216,6 +224,7 @@ mod tests {
     use super::*;
     use crate::clock::ManualClock;
     use crate::point::names::Names;
+    use crate::tasks::manifest;
 
     fn point(field: &str, value: f64) -> Point {
         Point {
@@ -228,13 +237,14 @@ mod tests {
 
     #[test]
     fn fields_of_one_identity_become_one_record_that_reads_back() {
-        let points = merge(vec![point("fuel", 1.0), point("load", 2.0), point("fuel", 3.0)]);
-        assert_eq!(points.len(), 1);
+        let points = vec![point("fuel", 1.0), point("load", 2.0), point("fuel", 3.0)].into();
         let write = BucketWrite { bucket: "b1".into(), bucket_name: "down".into(), points };
         let clock = Arc::new(ManualClock::new(1_000_000_000));
         let arrivals = Arc::new(ArrivalClock::new(clock, 0));
         let origin = Origin { task: "00000000000000aa".into(), slot_ns: 60, attempt: 2 };
-        let output = records(&[write], Some(&origin), &arrivals, |write| Ok(write.bucket_name.clone())).unwrap();
+        let topic_of = |write: &BucketWrite| Ok(write.bucket_name.clone());
+        let (output, written) = records(vec![write], &Kept::default(), Some(&origin), &arrivals, topic_of).unwrap();
+        assert_eq!((output.records.len(), manifest::count(&written), &*written[0].bucket), (1, 1, "b1"));
         let record = &output.records[0];
         assert_eq!(&*record.topic, "down");
         assert_eq!(&record.key[..], b"genData,generatorID=gen\\ 1");

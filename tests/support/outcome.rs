@@ -3,16 +3,32 @@
 use std::fmt::Write;
 
 use fluxmill::diagnostic::Source;
-use fluxmill::engine::{CollectedResults, Engine, RunError, RunReport, RunRequest};
-use fluxmill::point::line_protocol;
+use fluxmill::engine::{BucketWrite, CollectedResults, Engine, RunError, RunRequest};
+use fluxmill::error::Result;
+use fluxmill::point::{Point, line_protocol, series_key};
 
 use super::plain;
 
 /// What came of a run.
 #[derive(Clone, PartialEq)]
 pub enum Outcome {
-    Done { results: Vec<plain::Result>, writes: String, warnings: Vec<String> },
+    Done { results: Vec<plain::Result>, writes: Vec<Writes>, warnings: Vec<String> },
     Failed(String),
+}
+
+/// The points that were staged for a bucket.
+#[derive(Clone, PartialEq)]
+pub struct Writes {
+    bucket: String,
+    /// Each with its series and time, as line protocol where that can say it.
+    points: Vec<(String, i64, String)>,
+}
+
+impl std::fmt::Display for Writes {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        writeln!(formatter, "# bucket {}", self.bucket)?;
+        self.points.iter().try_for_each(|(_, _, line)| formatter.write_str(line))
+    }
 }
 
 impl std::fmt::Display for Outcome {
@@ -22,7 +38,9 @@ impl std::fmt::Display for Outcome {
                 for result in results {
                     write!(formatter, "{result}")?;
                 }
-                formatter.write_str(writes)?;
+                for write in writes {
+                    write!(formatter, "{write}")?;
+                }
                 for warning in warnings {
                     writeln!(formatter, "warning: {warning}")?;
                 }
@@ -34,6 +52,16 @@ impl std::fmt::Display for Outcome {
 }
 
 impl Outcome {
+    /// The same with staged points by series and time: only the order of those of one identity counts.
+    pub fn by_identity(&self) -> Outcome {
+        let mut sorted = self.clone();
+        if let Outcome::Done { writes, .. } = &mut sorted {
+            let identity = |(series, time_ns, _): &(String, i64, String)| (series.clone(), *time_ns);
+            writes.iter_mut().for_each(|write| write.points.sort_by_key(identity));
+        }
+        sorted
+    }
+
     /// Runs a request.
     pub async fn of(engine: &Engine, request: RunRequest) -> Outcome {
         let source = request.source.clone();
@@ -46,7 +74,7 @@ impl Outcome {
                         plain::result(&result.name, &result.chunks)
                     })
                     .collect(),
-                writes: writes(&report),
+                writes: report.writes.iter().map(staged).collect(),
                 warnings: report.warnings,
             },
             Err(error) => Outcome::Failed(error_text(&source, &error)),
@@ -54,21 +82,17 @@ impl Outcome {
     }
 }
 
-/// Staged points as `# bucket name` and line protocol, where that can say them.
-fn writes(report: &RunReport) -> String {
-    let mut text = String::new();
-    for write in &report.writes {
-        writeln!(text, "# bucket {}", write.bucket_name).unwrap();
-        for point in &write.points {
-            let start = text.len();
-            if line_protocol::write(&mut text, point).is_err() {
-                // A line holds no line feed in a name.
-                text.truncate(start);
-                writeln!(text, "{point:?}").unwrap();
-            }
+fn staged(write: &BucketWrite) -> Writes {
+    let point = |point: Result<Point>| {
+        let point = point.unwrap();
+        let mut line = String::new();
+        if line_protocol::write(&mut line, &point).is_err() {
+            // A line holds no line feed in a name.
+            line = format!("{point:?}\n");
         }
-    }
-    text
+        (series_key(&point.measurement, &point.tags), point.time_ns, line)
+    };
+    Writes { bucket: write.bucket_name.to_string(), points: write.points.staged().map(point).collect() }
 }
 
 /// `line:column: message`, one line per problem, hints below.

@@ -1,9 +1,16 @@
 //! `to()` against flux-semantics 5.3; the notation of tables is that of `table::testing`.
 #![allow(clippy::unwrap_used)]
 
+use std::collections::BTreeMap;
+
+use rand::rngs::StdRng;
+use rand::{Rng, SeedableRng};
+
 use super::*;
 use crate::error::ErrorKind;
+use crate::exec::{BucketWrite, Memory};
 use crate::point::line_protocol;
+use crate::table::TableId;
 use crate::table::pool::Pool;
 use crate::table::testing::{normal, show, tables};
 
@@ -37,15 +44,15 @@ fn run(spec: ToSpec, input: &str) -> Result<(String, String, Vec<String>)> {
     }
     operator.finish(0, &mut out)?;
     let warnings = staging.warnings();
-    Ok((lines(&staging.take_writes().0), show(&out.chunks), warnings))
+    Ok((lines(&staging.take_writes().unwrap().0), show(&out.chunks), warnings))
 }
 
 fn lines(writes: &[BucketWrite]) -> String {
     let mut text = String::new();
     for write in writes {
         text.push_str(&format!("# {}\n", write.bucket_name));
-        for point in &write.points {
-            line_protocol::write(&mut text, point).unwrap();
+        for point in write.points.staged() {
+            line_protocol::write(&mut text, &point.unwrap()).unwrap();
         }
     }
     text
@@ -241,7 +248,10 @@ fn points_come_in_the_order_of_tables_and_of_the_calls_not_of_arrival() {
     second.push(0, chunks[0].clone(), &mut out).unwrap();
     first.push(0, chunks.remove(1), &mut out).unwrap();
     first.push(0, chunks.remove(0), &mut out).unwrap();
-    assert_eq!(lines(&staging.take_writes().0), "# out\nm f=1i 1000000000\nm f=2i 1000000000\nm f=1i 1000000000\n");
+    assert_eq!(
+        lines(&staging.take_writes().unwrap().0),
+        "# out\nm f=1i 1000000000\nm f=2i 1000000000\nm f=1i 1000000000\n"
+    );
 }
 
 #[test]
@@ -254,7 +264,7 @@ fn without_staging_rows_pass_and_no_point_is_made() {
         T1 m f 1";
     operator.push(0, tables(input).remove(0), &mut out).unwrap();
     assert_eq!(show(&out.chunks), normal(input));
-    assert!(staging.take_writes().0.is_empty());
+    assert!(staging.take_writes().unwrap().0.is_empty());
 }
 
 /// flux-semantics 5.4: the key's columns are tags, all others fields.
@@ -278,4 +288,110 @@ fn wide_rows_make_a_point_each() {
     let text = "found column \"_field\" in the group key; wideTo() expects pivoted data";
     assert_eq!(refusal(wide(), key), text);
     assert_eq!(refusal(wide(), "_measurement:string* v:int\nm 1\n"), "no time column detected");
+}
+
+/// A table's rows may come in several parts, and the same identities by several calls: whatever goes to disk when, each
+/// identity comes once, with the latest value of each of its fields in the order in which they first came.
+#[test]
+fn points_on_disk_merge_as_those_in_memory_do() {
+    for seed in 0..300 {
+        let random = &mut StdRng::seed_from_u64(seed);
+        let (disk, folder) = (Pool::new(1 << 24), tempfile::tempdir().unwrap());
+        // A piece holds a sixty-fourth of half of this: from a row or two to all of them.
+        let bytes = [600_000, 1_000_000, 1 << 30][random.random_range(0..3)];
+        let process = Pool::new(1 << 30);
+        let memory = Memory::of_run(&process, bytes, &disk, folder.path());
+        let mut staging = Staging::new(100_000, memory.clone());
+        let spec = Arc::new(spec());
+        let mut calls: Vec<To> =
+            (0..random.random_range(1..4)).map(|_| staging.operator(&spec, true).unwrap()).collect();
+        // Rows by call, table and part: what counts is that order, not that of arrival.
+        let mut pushed = Vec::new();
+        for part in 0..random.random_range(1..40) {
+            let (call, table) = (random.random_range(0..calls.len()), random.random_range(0..3));
+            let mut text = "_time:time _measurement:string host:string _field:string _value:int".to_string();
+            let mut rows = Vec::new();
+            for _ in 0..random.random_range(1..30) {
+                let row = (random.random_range(0..4), random.random_range(0..6), random.random_range(0..3));
+                let value = random.random_range(-9..9);
+                rows.push((row.0, row.1, row.2, value));
+                text += &format!("\nT{} m h{} f{} {value}", row.1, row.0, row.2);
+            }
+            let mut chunk = tables(&text).remove(0);
+            chunk.segments[0].table = table as TableId;
+            calls[call].push(0, chunk, &mut Out::default()).unwrap();
+            pushed.push(((call, table, part), rows));
+            if random.random_bool(0.5) {
+                calls[call].relieve(memory.space()).unwrap();
+            }
+        }
+        let went = disk.taken() > 0;
+        drop(calls);
+        let (writes, kept) = staging.take_writes().unwrap();
+        assert_eq!(writes[0].points.len(), pushed.iter().map(|(_, rows)| rows.len()).sum::<usize>());
+        assert_eq!(writes[0].points.staged().map(Result::unwrap).count(), writes[0].points.len());
+
+        pushed.sort_by_key(|(place, _)| *place);
+        let mut expected: BTreeMap<(String, i64), Vec<(String, i64)>> = BTreeMap::new();
+        for (host, time, field, value) in pushed.into_iter().flat_map(|(_, rows)| rows) {
+            let fields = expected.entry((format!("h{host}"), time)).or_default();
+            match fields.iter_mut().find(|(name, _)| *name == format!("f{field}")) {
+                Some((_, old)) => *old = value,
+                None => fields.push((format!("f{field}"), value)),
+            }
+        }
+        let mut found = BTreeMap::new();
+        for point in writes.into_iter().flat_map(|write| write.points.merged()) {
+            let point = point.unwrap();
+            let int = |value| if let FieldValue::Int(value) = value { value } else { panic!("{value:?}") };
+            let fields = point.fields.into_iter().map(|(name, value)| (name.to_string(), int(value))).collect();
+            let identity = (point.tags[0].1.to_string(), point.time_ns / 1_000_000_000);
+            assert!(found.insert(identity, fields).is_none(), "seed {seed}: an identity comes twice");
+        }
+        assert_eq!(found, expected, "seed {seed}, on disk: {went}");
+        drop(kept);
+        assert_eq!((process.taken(), disk.taken()), (0, 0), "seed {seed}");
+    }
+}
+
+#[test]
+fn points_on_disk_are_not_in_memory() {
+    let (disk, folder) = (Pool::new(1 << 24), tempfile::tempdir().unwrap());
+    let process = Pool::new(1 << 30);
+    let memory = Memory::of_run(&process, 1 << 20, &disk, folder.path());
+    let mut staging = Staging::new(100_000, memory.clone());
+    let mut call = staging.operator(&Arc::new(spec()), true).unwrap();
+    let mut text = "_time:time _measurement:string host:string _field:string _value:float".to_string();
+    (0..4_000).for_each(|row| text += &format!("\nT{row} m a f {row}.5"));
+    let chunk = tables(&text).remove(0);
+    assert!(!call.relieve(memory.space()).unwrap(), "nothing is there to go");
+    for _ in 0..10 {
+        call.push(0, chunk.clone(), &mut Out::default()).unwrap();
+        let held = call.memory();
+        assert!(held > 4_000 * size_of::<Point>(), "{held}");
+        assert!(call.relieve(memory.space()).unwrap());
+        assert!(call.memory() < held / 20, "{} of {held}", call.memory());
+    }
+    drop(call);
+    let (writes, kept) = staging.take_writes().unwrap();
+    // A piece of each run: eight of the first ten have become one.
+    assert!(kept.bytes() < 4 * (memory.space().piece_bytes() + 10_000), "{}", kept.bytes());
+    let points: Vec<Point> = writes[0].points.clone().merged().collect::<Result<_>>().unwrap();
+    let expected: Vec<i64> = (0..4_000).map(|row| row * 1_000_000_000).collect();
+    assert_eq!(points.iter().map(|point| point.time_ns).collect::<Vec<_>>(), expected);
+    assert_eq!(points[77].fields, [("f".into(), FieldValue::Float(77.5))]);
+}
+
+#[test]
+fn a_bound_on_disk_refuses_points() {
+    let (disk, folder) = (Pool::new(1_000), tempfile::tempdir().unwrap());
+    let memory = Memory::of_run(&Pool::new(1 << 30), 1 << 16, &disk, folder.path());
+    let mut staging = Staging::new(100_000, memory.clone());
+    let mut call = staging.operator(&Arc::new(spec()), true).unwrap();
+    let mut text = "_time:time _measurement:string _field:string _value:int".to_string();
+    (0..1_000).for_each(|row| text += &format!("\nT{row} m f {row}"));
+    call.push(0, tables(&text).remove(0), &mut Out::default()).unwrap();
+    let error = call.relieve(memory.space()).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::ResourceExhausted);
+    assert_eq!(disk.taken(), 0);
 }
