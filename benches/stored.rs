@@ -96,6 +96,15 @@ impl Stored {
         stored
     }
 
+    /// The same opened anew: nothing is known of it but what its files say.
+    pub async fn reopen(self) -> Stored {
+        let Stored { home, store, world, raw, generators, rows } = self;
+        drop((store, world));
+        let (store, clock) = open(home.path()).await;
+        let world = Arc::new(StoreWorld::new(Arc::clone(&store), clock));
+        Stored { home, store, world, raw, generators, rows }
+    }
+
     /// Applies rows, each a generator and a row number, as from an offset on; returns the next offset.
     pub fn apply(&self, places: &[(usize, usize)], offset: u64) -> u64 {
         let source = SourcePartition { topic: "kafka_raw".into(), generation: 1, partition: 0 };

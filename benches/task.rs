@@ -17,7 +17,7 @@ use fluxmill::point::{FieldValue, result_json};
 use fluxmill::tasks::output;
 
 use crate::measure::{Cost, cost, middle, peak_mib, reset_peak};
-use crate::stored::{FIELDS, MEASUREMENT, NOW_NS, Stored, value};
+use crate::stored::{MEASUREMENT, NOW_NS, Stored, value};
 
 const SCRIPT: &str = include_str!("../tasks/generator_downsample.flux");
 
@@ -25,12 +25,16 @@ const SCRIPT: &str = include_str!("../tasks/generator_downsample.flux");
 const SIZES: [(usize, usize, usize); 4] = [(1_000, 6, 21), (6_000, 1, 21), (1_000, 167, 7), (1_000, 1_667, 5)];
 
 pub fn figures() {
-    println!("the generator task, script text to durable result (6 fields a row), and SQL over the same files");
     println!(
-        "{:>11} {:>6} {:>10} | {:>9} {:>17} {:>9} {:>10} {:>8} | {:>9} {:>10} {:>6}",
+        "the generator task, script text to durable result (6 fields a row), and SQL over the same files; last rows are"
+    );
+    println!("known to the store, or, after a restart, read");
+    println!(
+        "{:>11} {:>6} {:>10} {:>5} | {:>9} {:>17} {:>9} {:>10} {:>8} | {:>9} {:>10} {:>6}",
         "generators",
         "rows",
         "points",
+        "last",
         "cpu ms",
         "(range)",
         "wall ms",
@@ -55,13 +59,27 @@ async fn figure(generators: usize, rows: usize, rounds: usize) {
     log.create_topic("kafka_downsampled", 1).await.expect("a topic");
     let arrivals = Arc::new(ArrivalClock::new(clock, 0));
     let engine = Engine::new();
-    let world = Arc::clone(&stored.world);
+    let known = rounds_over(&stored, &engine, &log, &arrivals, rounds).await;
+    let stored = stored.reopen().await;
+    let read = rounds_over(&stored, &engine, &log, &arrivals, rounds).await;
+    let sql =
+        middle(sql(&home.path().join("buckets").join(&stored.raw).join(MEASUREMENT), generators, rows, rounds).await);
+    print_row("known", &stored, known, sql.0);
+    print_row("read", &stored, read, sql.0);
+}
 
+/// What the task costs over and over, and the peak of memory; each result is checked.
+async fn rounds_over(
+    stored: &Stored,
+    engine: &Engine,
+    log: &EmbeddedLog,
+    arrivals: &Arc<ArrivalClock>,
+    rounds: usize,
+) -> (Vec<Cost>, u64) {
     reset_peak();
     let mut costs = Vec::new();
     for _ in 0..rounds {
-        let world = Arc::clone(&world);
-        let (engine, log, arrivals) = (&engine, &log, &arrivals);
+        let world = Arc::clone(&stored.world);
         let run = async move {
             let request = RunRequest::new(Source::new("task", SCRIPT), NOW_NS, world);
             let report = engine.run(request, &mut DiscardResults).await.expect("a run");
@@ -72,12 +90,10 @@ async fn figure(generators: usize, rows: usize, rounds: usize) {
         };
         let (positions, cost) =
             cost(|| tokio::task::block_in_place(|| tokio::runtime::Handle::current().block_on(run)));
-        check(log, positions[0].offset, generators, rows).await;
+        check(log, positions[0].offset, stored.generators, stored.rows).await;
         costs.push(cost);
     }
-    let peak = peak_mib();
-    let sql = sql(&home.path().join("buckets").join(&stored.raw).join(MEASUREMENT), generators, rows, rounds).await;
-    print_row(generators, rows, costs, peak, sql);
+    (costs, peak_mib())
 }
 
 /// One record a generator is durable, with the fuel of its last reading and the alarm that follows from it.
@@ -131,14 +147,13 @@ async fn sql(files: &std::path::Path, generators: usize, rows: usize, rounds: us
     costs
 }
 
-fn print_row(generators: usize, rows: usize, costs: Vec<Cost>, peak: u64, sql: Vec<Cost>) {
-    let points = (generators * rows * FIELDS.len()) as f64;
+fn print_row(last: &str, stored: &Stored, (costs, peak): (Vec<Cost>, u64), peer: Cost) {
+    let (generators, rows, points) = (stored.generators, stored.rows, stored.points() as f64);
     let (own, least, most) = middle(costs);
-    let (peer, _, _) = middle(sql);
     let ms = |duration: std::time::Duration| duration.as_secs_f64() * 1e3;
     let per_million = |duration: std::time::Duration| duration.as_secs_f64() / points * 1e6;
     println!(
-        "{generators:>11} {rows:>6} {points:>10} | {:>9.1} {:>17} {:>9.1} {:>10.4} {peak:>8} | {:>9.1} {:>10.4} {:>6.2}",
+        "{generators:>11} {rows:>6} {points:>10} {last:>5} | {:>9.1} {:>17} {:>9.1} {:>10.4} {peak:>8} | {:>9.1} {:>10.4} {:>6.2}",
         ms(own.cpu),
         format!("({:.1}-{:.1})", ms(least), ms(most)),
         ms(own.wall),

@@ -55,6 +55,19 @@ pub(crate) struct PlainTable {
     pub(crate) rows: Vec<Vec<Cell>>,
 }
 
+impl PlainTable {
+    /// The table with its first or last row that has a value of a column, or, where none has, with its first or last row.
+    pub(crate) fn one(&self, column: &str, last: bool) -> PlainTable {
+        let place = self.columns.iter().position(|(name, _, _)| name == column);
+        let has = |row: &Vec<Cell>| place.is_some_and(|place| row[place] != Cell::Null);
+        let (found, end) = match last {
+            false => (self.rows.iter().position(has), 0),
+            true => (self.rows.iter().rposition(has), self.rows.len() - 1),
+        };
+        PlainTable { rows: vec![self.rows[found.unwrap_or(end)].clone()], ..self.clone() }
+    }
+}
+
 /// Large scans read on threads of a runtime.
 pub(crate) static RUNTIME: LazyLock<tokio::runtime::Runtime> =
     LazyLock::new(|| tokio::runtime::Builder::new_multi_thread().worker_threads(2).build().unwrap());

@@ -190,14 +190,22 @@ impl Generator<'_> {
         for _ in 0..self.rng.random_range(0..3) {
             stages.push(Stage::new("filter", format!("filter(fn: (r) => {})", self.identity_condition())));
         }
-        let last = match self.rng.random_range(0..5) {
-            0 => self.pivot(picture),
-            1 => self.pick(picture),
-            2 => self.aggregate(picture),
-            3 => self.aggregate_window(picture),
+        let kind = self.rng.random_range(0..6);
+        let last = match kind {
+            0 | 1 => self.pivot(picture),
+            2 => self.pick(picture),
+            3 => self.aggregate(picture),
+            4 => self.aggregate_window(picture),
             _ => None,
         };
         stages.extend(last);
+        // A scan looks ahead at what will be picked of tables.
+        if matches!(kind, 0 | 1 | 5) && self.chance(0.4) {
+            for _ in 0..self.rng.random_range(0..3) {
+                stages.push(self.group(picture));
+            }
+            stages.extend(self.pick(picture));
+        }
     }
 
     fn branch(&mut self, count: usize, picture: &Picture) -> (Branch, Picture) {

@@ -12,6 +12,9 @@ impl Generator<'_> {
         // Rows of several series follow each other.
         picture.in_order = false;
         let text = match self.rng.random_range(0..10) {
+            _ if picture.wide && self.chance(0.15) => {
+                format!("group(columns: [{one:?}, {:?}])", self.one_of(&["load", "v", "_time"]))
+            }
             0 | 1 => "group()".to_owned(),
             2..=4 => format!("group(columns: [{one:?}])"),
             5 => format!("group(columns: [{one:?}, {other:?}, \"_field\", \"_measurement\"])"),

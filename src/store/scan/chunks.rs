@@ -6,6 +6,7 @@
 
 mod fold;
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use hashbrown::HashMap;
@@ -13,10 +14,10 @@ use hashbrown::HashMap;
 pub(super) use self::fold::ScanFold;
 
 use super::super::predicate::IdentityFilter;
-use super::Pick;
 use super::chunk_builder::{ChunkBuilder, Shapes};
 use super::order::{BEFORE_FIELD, BEFORE_MEASUREMENT, BETWEEN, Output, ranks};
 use super::table_plan::TablePlan;
+use super::{Pick, Picked};
 use crate::error::Result;
 use crate::name::Name;
 use crate::table::chunk::MAX_CHUNK_ROWS;
@@ -31,8 +32,10 @@ pub(super) struct Emitter {
     tables: Vec<TablePlan>,
     bounds: Bounds,
     wide: bool,
-    /// Only one row of each table is given.
+    /// Of tables with one field only one row is given.
     pick: Option<Pick>,
+    /// Of wide tables only one row is given.
+    pick_wide: Option<Picked>,
     /// Sets of fields that some series of a measurement has in range: places in the plan's fields.
     presences: Vec<Vec<u32>>,
     outputs: Vec<Output>,
@@ -82,7 +85,12 @@ impl Emitter {
     }
 
     /// One table per series, with a column for each field that has a value there.
-    pub(super) fn wide(mut tables: Vec<TablePlan>, filter: &IdentityFilter, bounds: Bounds) -> Self {
+    pub(super) fn wide(
+        mut tables: Vec<TablePlan>,
+        filter: &IdentityFilter,
+        bounds: Bounds,
+        pick: Option<Picked>,
+    ) -> Self {
         let mut presences: Vec<Vec<u32>> = Vec::new();
         let mut places: HashMap<Vec<u32>, u32> = HashMap::new();
         let mut outputs = Vec::new();
@@ -102,7 +110,7 @@ impl Emitter {
         if let Some(before) = ranks(&tables, BEFORE_MEASUREMENT) {
             outputs.sort_by_key(|at| (before[at.table as usize][at.series as usize], at.table, at.series));
         }
-        Emitter::new(tables, bounds, true, presences, outputs)
+        Emitter { pick_wide: pick, ..Emitter::new(tables, bounds, true, presences, outputs) }
     }
 
     fn new(tables: Vec<TablePlan>, bounds: Bounds, wide: bool, presences: Vec<Vec<u32>>, outputs: Vec<Output>) -> Self {
@@ -111,6 +119,7 @@ impl Emitter {
             bounds,
             wide,
             pick: None,
+            pick_wide: None,
             presences,
             outputs,
             shapes: Shapes::default(),
@@ -172,6 +181,10 @@ impl Emitter {
             let before = builder.times.len();
             let stopped = if let Some(pick) = self.pick {
                 builder.push_one(output, plan, rows.clone(), pick)
+            } else if let Some(pick) = &self.pick_wide {
+                let row = pick.row(plan, fields, rows.clone());
+                builder.push_wide(output, plan, fields, row..row + 1);
+                rows.end
             } else if self.wide {
                 builder.push_wide(output, plan, fields, rows.start..rows.end.min(first + most))
             } else {
@@ -202,6 +215,23 @@ impl Emitter {
         match building.filter(|builder| !builder.segments.is_empty()) {
             Some(builder) => builder.finish(&self.tables, self.bounds).map(Some),
             None => Ok(None),
+        }
+    }
+}
+
+impl Picked {
+    /// The row of a wide table, of those with the fields that have a value there.
+    fn row(&self, plan: &TablePlan, fields: &[u32], rows: Range<usize>) -> usize {
+        // Other columns have one value in all rows, or none.
+        let field = fields.iter().map(|field| &plan.fields[*field as usize]).find(|field| field.name == self.column);
+        let columns = field.map(|field| &field.columns);
+        match self.which {
+            Pick::First => {
+                columns.and_then(|columns| columns.first(&plan.merged, rows.clone())).map_or(rows.start, |(row, _)| row)
+            }
+            Pick::Last => columns
+                .and_then(|columns| columns.last(&plan.merged, rows.clone()))
+                .map_or(rows.end - 1, |(row, _)| row),
         }
     }
 }

@@ -26,6 +26,7 @@ use super::Store;
 use super::predicate::{Identity, IdentityFilter, all_hold};
 use super::table::TableView;
 use crate::error::Result;
+use crate::name::Name;
 use crate::table::scan::{Bounds, ChunkSource, Parts, PushOp, Scan, SourceRef, StreamProps, TableOrder, Taken};
 
 impl Store {
@@ -66,34 +67,41 @@ impl Store {
         let bucket = snapshot.bucket(self, &source.bucket)?;
         let mut count = 0;
         let mut filter = IdentityFilter::default();
-        for op in ops.iter().take(max) {
+        let (all, ops) = (ops, &ops[..max.min(ops.len())]);
+        for op in ops {
             match op {
                 PushOp::Filter(predicate) if filter.add(predicate) => count += 1,
                 _ => break,
             }
         }
-        let pick = match ops.get(count) {
-            Some(PushOp::First(column)) if count < max && has_a_value_always(column) => Some(Pick::First),
-            Some(PushOp::Last(column)) if count < max && has_a_value_always(column) => Some(Pick::Last),
-            _ => None,
-        };
-        count += usize::from(pick.is_some());
+        let mut pick = Picked::by(&ops[count..]).filter(|pick| has_a_value_always(&pick.column));
+        let narrow = pick.is_some();
+        match ops.get(count) {
+            Some(PushOp::First(_) | PushOp::Last(_)) if narrow => count += 1,
+            Some(PushOp::PivotWide) => pick = Picked::by(&ops[count + 1..]),
+            _ => {}
+        }
         let mut views = Vec::new();
         for table in &bucket.tables {
             if holds_for_measurement(&filter, &table.measurement) {
-                views.push(bucket.view(table, pick == Some(Pick::Last))?);
+                views.push(bucket.view(table, pick.as_ref().is_some_and(|pick| pick.which == Pick::Last))?);
             }
         }
-        let wide = pick.is_none()
-            && matches!(ops.get(count), Some(PushOp::PivotWide))
-            && count < max
+        let wide = matches!(ops.get(count), Some(PushOp::PivotWide))
             && views.iter().all(|view| pivots_without_collision(view, &filter));
         if wide {
             count += 1;
         }
+        let varies = |column: &Name| match wide {
+            true => views.iter().any(|view| view.columns.fields().iter().any(|field| field.name == *column)),
+            false => &**column == "_value",
+        };
+        pick = pick.filter(|pick| {
+            (narrow || wide) && pick.grouped_by.iter().all(|column| &**column != "_time" && !varies(column))
+        });
 
         let fold = match ops.get(count) {
-            Some(op) if count < max && !wide && pick.is_none() => ScanFold::new(op, source.bounds),
+            Some(op) if !wide && !narrow => ScanFold::new(op, source.bounds),
             _ => None,
         };
         let fold = fold.filter(|fold| views.iter().all(|view| fold.takes(view, &filter)));
@@ -108,9 +116,11 @@ impl Store {
             "bucket {}: {} measurements, {files} files, {rows} rows in memory; took {count} of {} operators{}",
             source.bucket,
             views.len(),
-            ops.len(),
-            match (wide, pick) {
-                (true, _) => ", wide",
+            all.len(),
+            match (wide, pick.as_ref().map(|pick| pick.which)) {
+                (true, None) => ", wide",
+                (true, Some(Pick::First)) => ", wide, first rows",
+                (true, Some(Pick::Last)) => ", wide, last rows",
                 (_, Some(Pick::First)) => ", first rows",
                 (_, Some(Pick::Last)) => ", last rows",
                 _ if fold.is_some() => ", folded",
@@ -154,6 +164,34 @@ fn pivots_without_collision(view: &TableView, filter: &IdentityFilter) -> bool {
 enum Pick {
     First,
     Last,
+}
+
+/// The one row of each table that matters to operators which pick the first or the last one with a value of a column. They
+/// may group before: what is picked of some tables together is what would be picked of one of them alone, as long as the
+/// rows of a table stay together. Where a table has no such row any row of it will do, as nothing is picked of it.
+#[derive(Clone, Debug)]
+struct Picked {
+    which: Pick,
+    column: Name,
+    /// Columns that have to have one value in a table.
+    grouped_by: Vec<Name>,
+}
+
+impl Picked {
+    /// What the first of some operators pick.
+    fn by(mut ops: &[PushOp]) -> Option<Picked> {
+        let mut grouped_by = Vec::new();
+        while let [PushOp::GroupKeys(columns), rest @ ..] = ops {
+            grouped_by.extend_from_slice(columns);
+            ops = rest;
+        }
+        let (which, column) = match ops.first()? {
+            PushOp::First(column) => (Pick::First, column),
+            PushOp::Last(column) => (Pick::Last, column),
+            _ => return None,
+        };
+        Some(Picked { which, column: column.clone(), grouped_by })
+    }
 }
 
 /// Every row of a read has a value in it.

@@ -1,7 +1,8 @@
 //! The series of which a scan for last rows knows all that it wants without reading: as a run of those rows.
 //!
 //! Used when a plan is made. A series is remembered if every wanted field of it is: what of it is not known is read with
-//! all of its rows.
+//! all of its rows. Where the last row with a value of one field is wanted whole, no other field may have a newer value: what
+//! that field had at the time of the row is not known.
 
 use std::sync::Arc;
 
@@ -30,14 +31,18 @@ pub(super) struct Remembered {
 }
 
 impl Remembered {
-    /// What a table remembers of the wanted fields within bounds.
+    /// What a table remembers of the wanted fields within bounds; `by_column` decides which row is the last one, if it is one
+    /// of them.
     pub(super) fn new(
         latest: &Latest,
         selection: &Selection,
         fields: &[FieldId],
         view: &TableView,
         bounds: Bounds,
+        by_column: &str,
     ) -> Result<Remembered> {
+        let columns = view.columns.fields();
+        let decides = fields.iter().position(|field| *columns[*field as usize].name == *by_column);
         let mut remembered = Remembered { series: vec![false; selection.order.sorted.len()], all: true, run: None };
         let mut run = Run { unique: true, ..Run::default() };
         // For each wanted field its values with their rows.
@@ -56,6 +61,9 @@ impl Remembered {
                     Known::Unknown => known = false,
                 }
             }
+            if let Some((_, deciding)) = found.iter().find(|(place, _)| Some(*place) == decides) {
+                known &= found.iter().all(|(_, newest)| newest.time_ns <= deciding.time_ns);
+            }
             remembered.all &= known;
             if !known {
                 continue;
@@ -73,7 +81,6 @@ impl Remembered {
                 run.series.push(SeriesRows { series: one.series, start, end: run.len() as u32 });
             }
         }
-        let columns = view.columns.fields();
         run.columns = vec![None; columns.len()];
         for (field, values) in fields.iter().zip(values).filter(|(_, values)| !values.is_empty()) {
             let column_type = columns[*field as usize].column_type;

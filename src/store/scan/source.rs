@@ -14,7 +14,7 @@ use tokio::sync::mpsc;
 use super::super::columns::FieldId;
 use super::super::predicate::IdentityFilter;
 use super::super::table::TableView;
-use super::Pick;
+use super::Picked;
 use super::chunks::{Emitter, ScanFold};
 use super::order::{BEFORE_FIELD, BEFORE_MEASUREMENT, BETWEEN, decides};
 use super::table_plan::{TablePlan, TableScan};
@@ -60,7 +60,7 @@ pub(super) struct Wanted {
     pub(super) kept: Bounds,
     pub(super) filter: IdentityFilter,
     pub(super) wide: bool,
-    pub(super) pick: Option<Pick>,
+    pub(super) pick: Option<Picked>,
     pub(super) fold: Option<Arc<ScanFold>>,
 }
 
@@ -94,7 +94,7 @@ impl Cut {
         let mut plans = Vec::new();
         for table in &self.tables {
             let Wanted { filter, kept, pick, .. } = &self.what;
-            plans.extend(table.read(&table.fields, table.all(), filter, *kept, *pick).await?);
+            plans.extend(table.read(&table.fields, table.all(), filter, *kept, pick.as_ref()).await?);
         }
         Ok(self.emitter(plans))
     }
@@ -102,15 +102,15 @@ impl Cut {
     fn emitter(&self, plans: Vec<TablePlan>) -> Emitter {
         let Wanted { bounds, filter, wide, pick, fold, .. } = &self.what;
         let emitter = match wide {
-            true => Emitter::wide(plans, filter, *bounds),
-            false => Emitter::long(plans, filter, *bounds, *pick),
+            true => Emitter::wide(plans, filter, *bounds, pick.clone()),
+            false => Emitter::long(plans, filter, *bounds, pick.as_ref().map(|pick| pick.which)),
         };
         emitter.folding(fold.clone())
     }
 
-    /// Single rows of each table are little to give, however much they are chosen from.
+    /// Single values of each table are little to give, however much they are chosen from.
     fn is_small(&self) -> bool {
-        self.what.pick.is_some()
+        (self.what.pick.is_some() && !self.what.wide)
             || self.tables.iter().map(TableScan::most_rows).sum::<u64>() <= self.stretch_rows / SMALL_PART
     }
 
@@ -154,7 +154,7 @@ impl Cut {
 
     async fn read(self: Arc<Self>, stretch: Stretch) -> Result<Option<TablePlan>> {
         let Wanted { filter, kept, pick, .. } = &self.what;
-        self.tables[stretch.table].read(&stretch.fields, stretch.series, filter, *kept, *pick).await
+        self.tables[stretch.table].read(&stretch.fields, stretch.series, filter, *kept, pick.as_ref()).await
     }
 
     /// Gives the chunks, in order, to a channel; ends early when nobody takes them.

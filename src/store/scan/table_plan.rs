@@ -14,7 +14,7 @@ use super::super::run::{Run, SeriesRows};
 use super::super::series::{SeriesId, SeriesOrder, TagGroup};
 use super::super::table::TableView;
 use super::remembered::Remembered;
-use super::{Pick, holds_for_field};
+use super::{Pick, Picked, holds_for_field};
 use crate::error::Result;
 use crate::name::Name;
 use crate::table::ColumnType;
@@ -177,7 +177,7 @@ impl TableScan {
         series: Range<u32>,
         filter: &IdentityFilter,
         bounds: Bounds,
-        pick: Option<Pick>,
+        pick: Option<&Picked>,
     ) -> Result<Option<TablePlan>> {
         let plan = self.read_rows(fields, series, filter, bounds, pick).await?;
         Ok((!plan.series.is_empty() && !plan.fields.is_empty()).then_some(plan))
@@ -190,7 +190,7 @@ impl TableScan {
         series: Range<u32>,
         filter: &IdentityFilter,
         bounds: Bounds,
-        pick: Option<Pick>,
+        pick: Option<&Picked>,
     ) -> Result<TablePlan> {
         let (view, files) = (&self.view, &self.files);
         let measurement = &view.table.measurement;
@@ -201,10 +201,10 @@ impl TableScan {
         let deleted = !masks.is_empty()
             || view.runs.iter().any(|run| run.deletes)
             || files.iter().any(|file| file.holds_deletes());
-        let latest = view.latest.as_ref().filter(|_| pick == Some(Pick::Last) && filter.of_time.is_empty() && !deleted);
-        let remembered = match latest {
-            Some(latest) => Remembered::new(latest, &selection, fields, view, bounds)?,
-            None => Remembered::default(),
+        let last = pick.filter(|pick| pick.which == Pick::Last && filter.of_time.is_empty() && !deleted);
+        let remembered = match (&view.latest, last) {
+            (Some(latest), Some(last)) => Remembered::new(latest, &selection, fields, view, bounds, &last.column)?,
+            _ => Remembered::default(),
         };
         let wanted = |series: SeriesId| selection.place(series).is_some() && !remembered.has(series);
         let mut runs = Vec::new();

@@ -9,6 +9,8 @@ mod wide_table;
 use std::sync::Arc;
 
 use proptest::prelude::*;
+use rand::rngs::StdRng;
+use rand::{Rng, SeedableRng};
 
 use super::super::testing::{Cell, Fixture, Oracle, PlainTable, START, always, partition, row};
 use super::super::{Rejected, SeqPoint};
@@ -368,5 +370,92 @@ proptest! {
             let expected = if count == ops.len() { oracle.wide(bounds, keep) } else { oracle.long(bounds, keep) };
             prop_assert_eq!(super::super::testing::read(taken), expected);
         }
+    }
+}
+
+/// Of each table the one row that is picked of it, whatever it is grouped by, and however much of it is remembered. Where a
+/// group cuts tables, or somebody else wants the rows, they all come.
+#[test]
+fn picked_rows_of_wide_tables_equal_the_oracle() {
+    let tags = ["u", "v", "x", "y"];
+    for seed in 0..60 {
+        let random = &mut StdRng::seed_from_u64(seed);
+        let fixture = Fixture::of_thread();
+        let bucket = fixture.bucket("b");
+        let mut oracle = Oracle::default();
+        for number in 0..random.random_range(1..40) {
+            let fields: Vec<(&str, FieldValue)> = ["f", "g", "h"]
+                .into_iter()
+                .filter(|_| random.random_bool(0.6))
+                .map(|name| (name, Int(number as i64)))
+                .collect();
+            if fields.is_empty() {
+                continue;
+            }
+            // Mostly in order, so that much is remembered.
+            let time = START + random.random_range(number as i64 / 4..number as i64 / 4 + 4);
+            let tags = [("t", tags[random.random_range(0..4)])];
+            let batch =
+                [row(number, START + number as i64, ["m", "n"][random.random_range(0..2)], &tags, &fields, time)];
+            fixture.store.apply(&bucket, &partition("b", 0), &batch).unwrap();
+            oracle.add(&batch[0]);
+        }
+        let bounds =
+            Bounds { start_ns: START + random.random_range(0..6), stop_ns: START + random.random_range(6..18) };
+        let wide = oracle.wide(bounds, |_, _, _, _| true);
+        for column in ["f", "g", "h", "absent", "t", "_time", "_measurement"] {
+            let picked = |last| -> Vec<PlainTable> { wide.iter().map(|table| table.one(column, last)).collect() };
+            let (first, last) = (PushOp::First(column.into()), PushOp::Last(column.into()));
+            let by = |columns: &[&str]| PushOp::GroupKeys(columns.iter().map(|column| (*column).into()).collect());
+            for (ops, expected) in [
+                (vec![first.clone()], picked(false)),
+                (vec![last.clone()], picked(true)),
+                (vec![by(&["t"]), last.clone()], picked(true)),
+                (vec![by(&[]), last.clone()], picked(true)),
+                (vec![by(&["_measurement", "absent"]), by(&["t", "_start"]), first.clone()], picked(false)),
+                (vec![by(&["g"]), last.clone()], wide.clone()),
+                (vec![by(&["t", "_time"]), last.clone()], wide.clone()),
+                (vec![by(&["f"]), by(&["t"]), first.clone()], wide.clone()),
+                (vec![by(&["t"])], wide.clone()),
+            ] {
+                let ops: Vec<PushOp> = std::iter::once(PushOp::PivotWide).chain(ops).collect();
+                let (count, found) = fixture.read(&bucket, bounds, &ops);
+                assert_eq!(count, 1, "{ops:?}");
+                assert_eq!(found, expected, "seed {seed}: {ops:?}");
+                // A scan may take the pick into account only if it may take all operators up to it.
+                let source = crate::table::scan::SourceRef { bucket: bucket.clone(), bounds };
+                let taken = fixture.store.offer(&source, &ops, ops.len() - 1).unwrap();
+                assert_eq!(super::super::testing::read(taken), wide, "seed {seed}: {ops:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn picked_rows_of_grouped_tables_equal_the_oracle() {
+    let fixture = Fixture::new();
+    let bucket = fixture.bucket("b");
+    let mut oracle = Oracle::default();
+    for number in 0..30 {
+        let fields = [("f", Int(number)), ("g", Int(-number))];
+        let fields = &fields[..1 + usize::from(number % 3 == 0)];
+        let of =
+            row(number as u64, START + number, "m", &[("t", ["u", "v"][number as usize % 2])], fields, START + number);
+        fixture.store.apply(&bucket, &partition("b", 0), std::slice::from_ref(&of)).unwrap();
+        oracle.add(&of);
+    }
+    let long = oracle.long(always(), |_, _, _, _| true);
+    let one = |last| -> Vec<PlainTable> { long.iter().map(|table| table.one("_value", last)).collect() };
+    let by = |column: &str| PushOp::GroupKeys(vec![column.into()]);
+    let cases = [
+        (vec![by("t"), PushOp::Last("_value".into())], one(true)),
+        (vec![by("_field"), by("t"), PushOp::First("_time".into())], one(false)),
+        (vec![by("_value"), PushOp::Last("_value".into())], long.clone()),
+        (vec![by("_time"), PushOp::Last("_value".into())], long.clone()),
+        (vec![by("t"), PushOp::Last("t".into())], long.clone()),
+    ];
+    for (ops, expected) in cases {
+        let (count, found) = fixture.read(&bucket, always(), &ops);
+        assert_eq!((count, &found), (0, &expected), "{ops:?}");
     }
 }

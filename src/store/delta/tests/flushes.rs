@@ -3,11 +3,11 @@
 use std::sync::Arc;
 
 use super::super::super::{FlushReport, NewBucket, SeqPoint, StoreOptions};
-use super::{Bench, Cell, Oracle, START, always, files_below, open_store, partition, row, values};
+use super::{Bench, Cell, Oracle, PlainTable, START, always, files_below, open_store, partition, row, values};
 use crate::clock::ManualClock;
 use crate::error::ErrorKind;
 use crate::point::FieldValue::{self, Float, Int, UInt};
-use crate::table::scan::{Bounds, PushOp};
+use crate::table::scan::{Bounds, Comparison, Literal, Predicate, PushOp};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn rows_survive_a_restart_once_they_are_flushed() {
@@ -157,4 +157,50 @@ async fn last_rows_are_remembered() {
     assert_eq!(values(&bench.read(always(), &last).await), [0, 2, 1].map(Cell::Int));
     bench.apply(&source, &[point(4, "a", "x", 9)]);
     assert_eq!(values(&bench.read(always(), &last).await), [4, 2, 1].map(Cell::Int));
+}
+
+/// Of wide rows too, as long as what decides is the newest of its series.
+#[tokio::test(flavor = "multi_thread")]
+async fn last_wide_rows_are_remembered() {
+    let bench = Bench::new().await;
+    let source = partition("b", 0);
+    let point = |offset: u64, host: &str, fields: &[&str], time: i64| {
+        let fields: Vec<(&str, FieldValue)> = fields.iter().map(|field| (*field, Int(offset as i64))).collect();
+        row(offset, START + offset as i64, "m", &[("host", host)], &fields, START + time)
+    };
+    bench.apply(
+        &source,
+        &[
+            point(0, "a", &["x", "y"], 1),
+            point(1, "a", &["x", "y", "z"], 2),
+            point(2, "a", &["x", "y"], 3),
+            point(3, "b", &["x", "y"], 1),
+            point(4, "b", &["y"], 2),
+        ],
+    );
+    bench.store().flush_all().await.unwrap();
+    let file = files_below(&bench.table_directory("m"), ".parquet").remove(0);
+    let elsewhere = bench.directory.path().join("elsewhere");
+    std::fs::rename(&file, &elsewhere).unwrap();
+    let last = |column: &str| [PushOp::PivotWide, PushOp::GroupKeys(vec!["host".into()]), PushOp::Last(column.into())];
+    let rows = |tables: Vec<PlainTable>| -> Vec<Vec<Cell>> {
+        // Behind the bounds, the time and the key.
+        tables.into_iter().flat_map(|table| table.rows).map(|row| row[5..].to_vec()).collect()
+    };
+    let (two, four) = (Cell::Int(2), Cell::Int(4));
+    let expected = [vec![two.clone(), two.clone(), Cell::Null], vec![Cell::Null, four]];
+    assert_eq!(rows(bench.read(always(), &last("y")).await), expected);
+    assert_eq!(rows(bench.read(always(), &last("_time")).await), expected);
+    // Of series b the row with the last x is not known: y has a newer value.
+    std::fs::rename(&elsewhere, &file).unwrap();
+    let expected = [vec![two.clone(), two, Cell::Null], vec![Cell::Int(3), Cell::Int(3)]];
+    assert_eq!(rows(bench.read(always(), &last("x")).await), expected);
+    std::fs::rename(&file, &elsewhere).unwrap();
+    let of_a = PushOp::Filter(Predicate::Compare {
+        column: "host".into(),
+        comparison: Comparison::Equal,
+        literal: Literal::String("a".into()),
+    });
+    let ops: Vec<PushOp> = [of_a].into_iter().chain(last("x")).collect();
+    assert_eq!(rows(bench.read(always(), &ops).await), expected[..1]);
 }

@@ -315,15 +315,20 @@ impl Sink {
             Bounds { start_ns: time(9), stop_ns: i64::MAX },
         ][which % 3];
         let long = oracle.long(bounds, keep);
-        let one = |table: &PlainTable, at: usize| PlainTable { rows: vec![table.rows[at].clone()], ..table.clone() };
-        let (ops, expected) = match which % 4 {
+        let one = |tables: Vec<PlainTable>, column: &str, last| -> Vec<PlainTable> {
+            tables.iter().map(|table| table.one(column, last)).collect()
+        };
+        let wide = || oracle.wide(bounds, keep);
+        let column = ["f", "i", "g", "absent", "_time"][which / 3 % 5];
+        let group = |column: &str| PushOp::GroupKeys(vec![column.into()]);
+        let (ops, expected) = match which % 7 {
             0 => (vec![], long),
-            1 => (vec![PushOp::PivotWide], oracle.wide(bounds, keep)),
-            2 => (vec![PushOp::First("_value".into())], long.iter().map(|table| one(table, 0)).collect()),
-            _ => {
-                let last = long.iter().map(|table| one(table, table.rows.len() - 1)).collect();
-                (vec![PushOp::Last("_value".into())], last)
-            }
+            1 => (vec![PushOp::PivotWide], wide()),
+            2 => (vec![PushOp::First("_value".into())], one(long, "_value", false)),
+            3 => (vec![PushOp::Last("_value".into())], one(long, "_value", true)),
+            4 => (vec![group("_field"), PushOp::Last("_value".into())], one(long, "_value", true)),
+            5 => (vec![PushOp::PivotWide, group("host"), PushOp::First(column.into())], one(wide(), column, false)),
+            _ => (vec![PushOp::PivotWide, group("host"), PushOp::Last(column.into())], one(wide(), column, true)),
         };
         assert_eq!(self.bench.read(bounds, &ops).await, expected, "{ops:?} within {bounds:?}");
     }
