@@ -14,7 +14,7 @@ use fluxmill::diagnostic::Source;
 use fluxmill::engine::{BucketWrite, DiscardResults, Engine, RunRequest};
 use fluxmill::point::names::Names;
 use fluxmill::point::{FieldValue, result_json};
-use fluxmill::tasks::output;
+use fluxmill::tasks::output::{self, TopicWrite};
 
 use crate::measure::{Cost, cost, middle, peak_mib, reset_peak};
 use crate::stored::{MEASUREMENT, NOW_NS, Stored, value};
@@ -83,9 +83,9 @@ async fn rounds_over(
         let run = async move {
             let request = RunRequest::new(Source::new("task", SCRIPT), NOW_NS, world);
             let report = engine.run(request, &mut DiscardResults).await.expect("a run");
-            let topic_of = |write: &BucketWrite| Ok(write.bucket_name.clone());
-            let records = output::records(report.writes, &report.kept, None, arrivals, topic_of);
-            let (mut output, _) = records.expect("records");
+            let with_topic = |write: BucketWrite| TopicWrite { topic: write.bucket_name.clone(), write };
+            let writes = report.writes.into_iter().map(with_topic).collect();
+            let (mut output, _) = output::records(writes, report.kept, None, arrivals).await.expect("records");
             log.append_atomic("bench", std::mem::take(&mut output.records)).await.expect("an append")
         };
         let (positions, cost) =

@@ -26,7 +26,7 @@ use crate::ingest::freshness;
 use crate::name::Name;
 use crate::table::Chunk;
 use crate::table::csv::{Annotation, CsvWriter, Dialect};
-use crate::tasks::output;
+use crate::tasks::output::{self, TopicWrite};
 
 /// Pieces of CSV that may wait for a slow client; the run waits when they are full.
 pub(super) const PIECES_IN_FLIGHT: usize = 8;
@@ -167,17 +167,16 @@ pub(super) async fn wait_for_acknowledged(api: &Api) {
 async fn append(api: &Api, report: &mut RunReport) -> Result<()> {
     let (writes, kept) = (std::mem::take(&mut report.writes), std::mem::take(&mut report.kept));
     let buckets: Vec<Name> = writes.iter().map(|write| write.bucket.clone()).collect();
-    let topic_of = |write: &BucketWrite| {
+    let with_topic = |write: BucketWrite| {
         let bucket = api.store.bucket(&write.bucket)?;
-        bucket
-            .topics
-            .first()
-            .cloned()
-            .ok_or_else(|| Error::failed_precondition(format!("bucket {:?} has no topic to write to", bucket.name)))
+        let topic =
+            bucket.topics.first().cloned().ok_or_else(|| {
+                Error::failed_precondition(format!("bucket {:?} has no topic to write to", bucket.name))
+            })?;
+        Ok(TopicWrite { topic, write })
     };
-    let (mut output, _) = output::records(writes, &kept, None, api.accept.arrivals(), topic_of)?;
-    // The points are records now.
-    drop(kept);
+    let writes = writes.into_iter().map(with_topic).collect::<Result<_>>()?;
+    let (mut output, _) = output::records(writes, kept, None, api.accept.arrivals()).await?;
     if output.records.is_empty() {
         return Ok(());
     }

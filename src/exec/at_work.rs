@@ -77,6 +77,11 @@ impl AtWork {
         Ok(())
     }
 
+    /// What it has reserved; it is gone itself.
+    pub fn into_held(self) -> Reservation {
+        self.held
+    }
+
     fn go_to_disk(&mut self, memory: &Memory) -> Result<bool> {
         self.operator.relieve(memory.space()).map_err(|error| error.at(self.span))
     }

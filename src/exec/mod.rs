@@ -13,8 +13,8 @@ mod network;
 mod parallel;
 pub mod points;
 pub mod run;
-mod runs;
 pub mod sink;
+mod sorted_run;
 mod to;
 
 pub use memory::{Memory, refusal};

@@ -50,6 +50,8 @@ struct Running {
     work: Work,
     consumers: Vec<(usize, usize)>,
     open_ports: usize,
+    /// Whether it stages points.
+    stages: bool,
     span: crate::diagnostic::Span,
     name: &'static str,
     /// Of tables that it gives.
@@ -78,7 +80,7 @@ impl Network {
                     Work::Operator(at_work(transform.operator(&props).map_err(|error| error.at(step.span))?))
                 }
                 StepKind::To { spec, stage } => {
-                    let operator = staging.operator(spec, *stage).map_err(|error| error.at(step.span))?;
+                    let operator = staging.operator(spec, step.span, *stage).map_err(|error| error.at(step.span))?;
                     Work::Operator(at_work(Box::new(operator)))
                 }
                 StepKind::Result(result) => Work::Result(*result),
@@ -89,6 +91,7 @@ impl Network {
                 merging: memory.reservation(),
                 consumers: step.consumers.clone(),
                 open_ports: step.inputs.len(),
+                stages: matches!(step.kind, StepKind::To { stage: true, .. }),
                 span: step.span,
             });
         }
@@ -105,9 +108,13 @@ impl Network {
         })
     }
 
-    /// What is staged, without the operators: they give back what they hold of the run's memory.
-    pub fn into_staging(self) -> Staging {
-        self.staging
+    /// What is staged, and what each `to()` that has staged it has reserved. The other operators are gone.
+    pub fn into_staging(self) -> (Staging, Vec<Reservation>) {
+        let held = |step: Running| match step.work {
+            Work::Operator(operator) if step.stages => Some(operator.into_held()),
+            _ => None,
+        };
+        (self.staging, self.steps.into_iter().filter_map(held).collect())
     }
 
     /// A source gives a chunk, to be worked off by [`Network::step`].

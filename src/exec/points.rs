@@ -8,10 +8,10 @@ use std::sync::Arc;
 
 use indexmap::IndexMap;
 
-use super::runs::{Row, Rows, Run, sorted};
+use super::sorted_run::{Row, Rows, SortedRun, sorted};
 use crate::error::{Error, Result};
 use crate::point::names::Names;
-use crate::point::{Point, result_json, series_key};
+use crate::point::{Point, result_json};
 use crate::table::Name;
 
 /// The points that all `to()` of a script have staged for one bucket. Nothing is written yet.
@@ -38,11 +38,11 @@ enum At {
     /// In the order in which they count: later ones win.
     Memory(Vec<Point>),
     /// The runs of each `to()`, in program order.
-    Disk(Vec<Vec<Arc<Run>>>),
+    Disk(Vec<Vec<Arc<SortedRun>>>),
 }
 
 impl Points {
-    pub(super) fn on_disk(runs: Vec<Vec<Arc<Run>>>) -> Points {
+    pub(super) fn on_disk(runs: Vec<Vec<Arc<SortedRun>>>) -> Points {
         let len = runs.iter().flatten().map(|run| run.len()).sum();
         Points { at: At::Disk(runs), len }
     }
@@ -90,11 +90,14 @@ impl From<Vec<Point>> for Points {
     }
 }
 
+/// Measurement and tags.
+type SeriesOf = (Name, Vec<(Name, Name)>);
+
 /// Points of one identity become one.
 fn merge(points: Vec<Point>) -> impl Iterator<Item = Point> {
-    let mut merged: IndexMap<(String, i64), Point> = IndexMap::with_capacity(points.len());
+    let mut merged: IndexMap<(SeriesOf, i64), Point> = IndexMap::with_capacity(points.len());
     for point in points {
-        let identity = (series_key(&point.measurement, &point.tags), point.time_ns);
+        let identity = ((point.measurement.clone(), point.tags.clone()), point.time_ns);
         match merged.get_mut(&identity) {
             Some(known) => take_fields(known, point),
             None => _ = merged.insert(identity, point),
@@ -114,7 +117,7 @@ fn take_fields(known: &mut Point, later: Point) {
 }
 
 /// All rows by identity, those of one in the order in which they count.
-fn rows(runs: &[Vec<Arc<Run>>]) -> impl Iterator<Item = Result<Row>> + use<> {
+fn rows(runs: &[Vec<Arc<SortedRun>>]) -> impl Iterator<Item = Result<Row>> + use<> {
     let of_each = runs.iter().enumerate();
     let runs = of_each.flat_map(|(call, runs)| runs.iter().map(move |run| Rows::new(Arc::clone(run), call)));
     sorted(runs.collect())

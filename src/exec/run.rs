@@ -80,7 +80,8 @@ pub fn run(
     outcome.warnings.append(&mut network.warnings);
     outcome.warnings.extend(network.staging.warnings());
     done?;
-    (outcome.writes, outcome.kept) = network.into_staging().take_writes()?;
+    let (staging, held) = network.into_staging();
+    (outcome.writes, outcome.kept) = staging.take_writes(held)?;
     Ok(())
 }
 

@@ -1,6 +1,6 @@
 //! `to()`: turns rows into points of a bucket, stages them, and passes the rows on (flux-semantics 5.3).
 //!
-//! Made by the network for each `to` of a plan. It writes nothing: the points of all `to()` of a script are handed back
+//! Made by the network for each `to` of a plan. It writes nothing to a bucket: the points of all `to()` of a script are handed back
 //! when the whole script has succeeded.
 
 mod names;

@@ -1,6 +1,6 @@
 //! Rows that have gone to disk because memory is short: files of an operator, pieces of columns in them.
 //!
-//! Written and read by operators, each for itself, in one run. The file has no name, so that it is gone with whoever had it
+//! Written by operators, each for itself; read by them, points also by whoever writes them down. A file has no name, so that it is gone with whoever had it
 //! open, also after `kill -9`; what may be on disk has a bound. A piece is an Arrow IPC stream of one batch: it comes back
 //! bit for bit.
 

@@ -17,7 +17,7 @@ use super::definition::Definition;
 use super::gate::Gate;
 use super::manifest::{self, Written};
 use super::meters;
-use super::output::{self, Origin, Output, RUNS_BUCKET};
+use super::output::{self, Origin, Output, RUNS_BUCKET, TopicWrite};
 use super::problem;
 use super::run::{ControlRecord, LogLine, ReadUpTo, ReadWindow, RunRecord, RunStatus};
 use super::run_store::RunStore;
@@ -375,23 +375,21 @@ impl Executor {
 
     /// The output and the run's record, as one append.
     async fn succeed(&self, attempt: &Attempt, run: &mut RunRecord, report: RunReport) -> Result<()> {
+        let origin = Origin { task: attempt.definition.id.clone(), slot_ns: attempt.slot_ns, attempt: attempt.number };
+        let with_topic = |write: BucketWrite| {
+            let bucket = self.store.bucket(&write.bucket)?;
+            let topic = bucket.topics.first().cloned().ok_or_else(|| {
+                Error::failed_precondition(format!("bucket {} has no topic to write to", bucket.name))
+            })?;
+            Ok(TopicWrite { topic, write })
+        };
+        let writes = report.writes.into_iter().map(with_topic).collect::<Result<_>>()?;
+        let (mut output, written) = output::records(writes, report.kept, Some(origin.clone()), &self.arrivals).await?;
+        let wrote = self.replace_earlier(attempt, run, &origin, &written, &mut output).await?;
         run.status = RunStatus::Success;
         run.decided = true;
         run.finished_ns = self.clock.now_ns();
         self.note(run, "Completed(success)".to_string());
-        let origin = Origin { task: attempt.definition.id.clone(), slot_ns: attempt.slot_ns, attempt: attempt.number };
-        let topic_of =
-            |write: &BucketWrite| {
-                let bucket = self.store.bucket(&write.bucket)?;
-                bucket.topics.first().cloned().ok_or_else(|| {
-                    Error::failed_precondition(format!("bucket {} has no topic to write to", bucket.name))
-                })
-            };
-        let (writes, kept) = (report.writes, report.kept);
-        let (mut output, written) = output::records(writes, &kept, Some(&origin), &self.arrivals, topic_of)?;
-        // The points are records now.
-        drop(kept);
-        let wrote = self.replace_earlier(attempt, run, &origin, &written, &mut output).await?;
         self.append(attempt, run, output, wrote).await
     }
 

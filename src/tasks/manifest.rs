@@ -1,6 +1,6 @@
 //! What a slot wrote, so that a later attempt at it replaces that: the manifest.
 //!
-//! Made by the executor from a run's points, appended with them as control records, kept by [`super::run_store`] until the
+//! Made with the records of a run's points (`super::output`), appended with them as control records, kept by [`super::run_store`] until the
 //! slot is attempted again. It names points, not values: which of them a new attempt no longer writes is all that is asked.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
@@ -66,7 +66,8 @@ pub fn parts(task: &Name, slot_ns: i64, run: &Name, attempt: u32, written: &[Wri
 
 /// The points of an earlier attempt that a later one does not write.
 pub fn gone(earlier: Vec<Written>, later: &[Written]) -> Vec<Written> {
-    if earlier == later {
+    // A bucket without points is among what is written now, and not among what is known from records.
+    if earlier.iter().eq(later.iter().filter(|of_bucket| !of_bucket.sets.is_empty())) {
         return Vec::new();
     }
     without(earlier, later)

@@ -1,6 +1,6 @@
 //! What a run appends: its points as records of their buckets' topics, and itself as a point of the bucket of runs.
 //!
-//! Called by the executor once the whole script has succeeded. Nothing is appended here.
+//! Called by the executor and by queries once the whole script has succeeded. Nothing is appended here.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -19,6 +19,9 @@ use crate::point::delete::{CONTENT_TYPE as DELETE, Delete, Deleted, PointSet, Se
 use crate::point::{FieldValue, Point, result_json, series_key};
 use crate::table::pool::{Kept, Reservation};
 use crate::time::rfc3339;
+
+/// What a record takes beside what is counted: the time, and what its buffers have to spare; about.
+const SLACK_BYTES: usize = 128;
 
 /// The bucket in which runs can be read as points, with InfluxDB's names.
 pub const RUNS_BUCKET: &str = "_tasks";
@@ -55,42 +58,57 @@ pub struct Output {
     bytes: usize,
 }
 
-/// The records of a script's points, one for each identity, and which points they are of, bucket by bucket. `kept` is what the
-/// points take of the run's memory; `origin` says which run wrote them, `None` for an ad-hoc script; `topic_of` names the topic
-/// that takes a bucket's writes.
+/// The points of a bucket, and the topic that takes them.
+pub struct TopicWrite {
+    /// The topic.
+    pub topic: Name,
+    /// What was staged.
+    pub write: BucketWrite,
+}
+
+/// The records of a script's points, one for each identity, and which points they are of, bucket by bucket, each bucket once.
+/// `kept` is what the points take of the run's memory: it is let go when they are records. `origin` says which run wrote them;
+/// of an ad-hoc script (`None`) nobody asks which points they were.
+///
+/// Points may be on disk, and many: this works on a thread where waiting is allowed.
 ///
 /// # Errors
 /// ResourceExhausted if the run may not take as much memory as the records want, Unavailable if points are on disk and cannot
-/// be read, and those of `topic_of`.
-pub fn records(
-    writes: Vec<BucketWrite>,
-    kept: &Kept,
-    origin: Option<&Origin>,
+/// be read.
+pub async fn records(
+    writes: Vec<TopicWrite>,
+    kept: Kept,
+    origin: Option<Origin>,
     arrivals: &Arc<ArrivalClock>,
-    topic_of: impl Fn(&BucketWrite) -> Result<Name>,
 ) -> Result<(Output, Vec<Written>)> {
-    let mut output = Output { held: kept.beside(), ..Output::default() };
-    let mut writer = RecordWriter::new(origin);
-    let mut written = Vec::new();
-    for write in writes {
-        let topic = topic_of(&write)?;
-        let named = write.points.merged().map(|point| {
-            let point = point?;
-            let time_ns = output.next_arrival(arrivals);
-            output.push(writer.record(&topic, &point, time_ns))?;
-            Ok::<_, Error>((SeriesName::of(&point), point.time_ns))
-        });
-        written
-            .push(Written { bucket: write.bucket, sets: itertools::process_results(named, |named| sets_of(named))? });
-    }
-    Ok((output, written))
+    let arrivals = Arc::clone(arrivals);
+    let making = tokio::task::spawn_blocking(move || {
+        let mut output = Output { held: kept.beside(), ..Output::default() };
+        let mut writer = RecordWriter::new(origin.as_ref());
+        let mut written = Vec::with_capacity(writes.len());
+        for TopicWrite { topic, write } in writes {
+            let named = write.points.merged().filter_map(|point| {
+                let made = point.and_then(|point| {
+                    output.push(writer.record(&topic, &point))?;
+                    Ok(origin.is_some().then(|| (SeriesName::of(&point), point.time_ns)))
+                });
+                made.transpose()
+            });
+            let sets = itertools::process_results(named, |named| sets_of(named))?;
+            written.push(Written { bucket: write.bucket, sets });
+        }
+        // All arrive now: while points are read from disk nobody waits for them.
+        output.date(&arrivals);
+        Ok((output, written))
+    });
+    making.await.map_err(|error| Error::internal(format!("making records of points ended early: {error}")))?
 }
 
 impl Output {
     /// Adds a record, if the run may take as much memory.
     fn push(&mut self, record: NewRecord) -> Result<()> {
         let headers = record.headers.capacity() * size_of::<(Name, Bytes)>();
-        self.bytes += size_of::<NewRecord>() + headers + record.key.len() + record.payload.len();
+        self.bytes += size_of::<NewRecord>() + headers + record.key.len() + record.payload.len() + SLACK_BYTES;
         if let Some(held) = &mut self.held {
             let wanted = "the points of to(), ready to be written, want";
             held.set(self.bytes).map_err(|full| refusal(wanted, self.bytes, full))?;
@@ -99,10 +117,24 @@ impl Output {
         Ok(())
     }
 
+    /// Gives all records so far the times at which they arrive.
+    fn date(&mut self, arrivals: &Arc<ArrivalClock>) {
+        let mut records = std::mem::take(&mut self.records);
+        for record in &mut records {
+            let time_ns = self.next_arrival(arrivals);
+            record.headers[0].1 = time_ns.to_string().into();
+            record.timestamp_ms = time_ns / 1_000_000;
+        }
+        self.records = records;
+    }
+
     /// Adds the run itself as a point of the bucket of runs.
     pub fn add_run(&mut self, topic: &Name, run: &RunRecord, name: &str, arrivals: &Arc<ArrivalClock>) {
+        let mut record = RecordWriter::new(None).record(topic, &run_point(run, name));
         let time_ns = self.next_arrival(arrivals);
-        self.records.push(RecordWriter::new(None).record(topic, &run_point(run, name), time_ns));
+        record.headers[0].1 = time_ns.to_string().into();
+        record.timestamp_ms = time_ns / 1_000_000;
+        self.records.push(record);
     }
 
     /// Adds deletes of points, in the partitions in which they stand.
@@ -135,14 +167,14 @@ impl Output {
                     ("content-type".into(), Bytes::from_static(DELETE.as_bytes())),
                 ];
                 headers.extend(origin.headers());
-                self.records.push(NewRecord {
+                self.push(NewRecord {
                     topic: topic.clone(),
                     partition: Some(partition),
                     key: Bytes::new(),
                     headers,
                     payload: payload.into(),
                     timestamp_ms: time_ns / 1_000_000,
-                });
+                })?;
             }
         }
         Ok(())
@@ -174,9 +206,10 @@ impl RecordWriter {
         }
     }
 
-    fn record(&mut self, topic: &Name, point: &Point, time_ns: i64) -> NewRecord {
+    /// A record without the time at which it arrives: its first header.
+    fn record(&mut self, topic: &Name, point: &Point) -> NewRecord {
         let (payload, schema) = self.points.write(point);
-        let values = [Bytes::from(time_ns.to_string()), Bytes::from_static(b"application/json"), schema];
+        let values = [Bytes::new(), Bytes::from_static(b"application/json"), schema];
         let own = self.names.iter().cloned().zip(values);
         NewRecord {
             topic: topic.clone(),
@@ -184,7 +217,7 @@ impl RecordWriter {
             key: series_key(&point.measurement, &point.tags).into(),
             headers: own.chain(self.of_origin.iter().flatten().cloned()).collect(),
             payload,
-            timestamp_ms: time_ns / 1_000_000,
+            timestamp_ms: 0,
         }
     }
 }
@@ -235,15 +268,15 @@ mod tests {
         }
     }
 
-    #[test]
-    fn fields_of_one_identity_become_one_record_that_reads_back() {
+    #[tokio::test]
+    async fn fields_of_one_identity_become_one_record_that_reads_back() {
         let points = vec![point("fuel", 1.0), point("load", 2.0), point("fuel", 3.0)].into();
         let write = BucketWrite { bucket: "b1".into(), bucket_name: "down".into(), points };
         let clock = Arc::new(ManualClock::new(1_000_000_000));
         let arrivals = Arc::new(ArrivalClock::new(clock, 0));
         let origin = Origin { task: "00000000000000aa".into(), slot_ns: 60, attempt: 2 };
-        let topic_of = |write: &BucketWrite| Ok(write.bucket_name.clone());
-        let (output, written) = records(vec![write], &Kept::default(), Some(&origin), &arrivals, topic_of).unwrap();
+        let writes = vec![TopicWrite { topic: "down".into(), write }];
+        let (output, written) = records(writes, Kept::default(), Some(origin), &arrivals).await.unwrap();
         assert_eq!((output.records.len(), manifest::count(&written), &*written[0].bucket), (1, 1, "b1"));
         let record = &output.records[0];
         assert_eq!(&*record.topic, "down");

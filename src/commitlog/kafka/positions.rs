@@ -90,6 +90,7 @@ impl Positions {
         let mut earlier = group.unanswered.lock();
         until(deadline, || {
             if let Some(commit) = &*earlier {
+                // What became of it does not matter: the new one stands behind it.
                 commit.wait(left(deadline)).ok_or_else(unanswered)?.ok();
                 *earlier = None;
             }
@@ -117,7 +118,8 @@ fn until<T>(deadline: Instant, mut ask: impl FnMut() -> Result<T>) -> Result<T> 
     loop {
         let answer = ask();
         let passes = matches!(&answer, Err(error) if error.kind() == ErrorKind::Unavailable);
-        if !passes || left(deadline) <= PAUSE {
+        // A question needs some time to be answered: an old reason says more than that there was none.
+        if !passes || left(deadline) <= 5 * PAUSE {
             return answer;
         }
         thread::sleep(PAUSE);

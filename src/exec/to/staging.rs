@@ -11,23 +11,30 @@ use parking_lot::Mutex;
 
 use super::To;
 use super::names::{NameCache, bytes_of};
+use crate::diagnostic::Span;
 use crate::error::{Error, Result};
 use crate::exec::field_fn::FieldFn;
 use crate::exec::points::{BucketWrite, Points};
-use crate::exec::runs::{self, Run};
+use crate::exec::sorted_run::{self, SortedRun};
 use crate::exec::{Memory, refusal};
 use crate::plan::ToSpec;
 use crate::point::Point;
-use crate::table::pool::Kept;
+use crate::table::pool::{Kept, Reservation};
 use crate::table::spill::SpillSpace;
 use crate::table::{Name, TableId};
 
 /// The points that all `to()` of a script have staged so far.
 pub struct Staging {
     /// One per `to()`, in program order.
-    staged: Vec<(Arc<ToSpec>, Arc<Mutex<Staged>>)>,
+    staged: Vec<(Call, Arc<Mutex<Staged>>)>,
     limit: PointLimit,
     memory: Memory,
+}
+
+/// A `to()` of the script.
+struct Call {
+    spec: Arc<ToSpec>,
+    span: Span,
 }
 
 /// How many points all `to()` of a script may stage.
@@ -47,7 +54,7 @@ pub(super) struct Staged {
     /// What the points in memory take beside their place in the list, in bytes.
     bytes: usize,
     /// Those that are on disk.
-    runs: Vec<Arc<Run>>,
+    runs: Vec<Arc<SortedRun>>,
     /// How many points have gone to disk.
     on_disk: usize,
     pub(super) skipped: Skipped,
@@ -68,9 +75,10 @@ impl Staging {
     }
 
     /// The operator of the next `to()` of the script. Without `stage` it only passes rows on.
-    pub fn operator(&mut self, spec: &Arc<ToSpec>, stage: bool) -> Result<To> {
+    pub fn operator(&mut self, spec: &Arc<ToSpec>, span: Span, stage: bool) -> Result<To> {
         let staged = stage.then(|| Arc::new(Mutex::new(Staged::default())));
-        self.staged.extend(staged.iter().map(|staged| (Arc::clone(spec), Arc::clone(staged))));
+        let call = |staged| (Call { spec: Arc::clone(spec), span }, Arc::clone(staged));
+        self.staged.extend(staged.iter().map(call));
         let field_fn = spec.field_fn.as_ref().map(FieldFn::new).transpose()?;
         Ok(To { spec: Arc::clone(spec), staged, limit: self.limit.clone(), layout: None, field_fn })
     }
@@ -82,45 +90,78 @@ impl Staging {
 
     /// What rows were passed over, a sentence for each reason.
     pub fn warnings(&self) -> Vec<String> {
-        self.staged.iter().flat_map(|(spec, staged)| staged.lock().skipped.warnings(spec)).collect()
+        self.staged.iter().flat_map(|(call, staged)| staged.lock().skipped.warnings(&call.spec)).collect()
     }
 
     /// Takes the points, by bucket in the order in which the script names them. The order within a bucket tells which of
     /// two points of one identity is the newer: `to()` after `to()` in program order, table after table, row after row.
     ///
-    /// With them comes the memory that they take: it is given back when that is dropped. The operators are to be gone: what
-    /// they hold of the run's memory is wanted here.
+    /// `held` is what each `to()` that stages has reserved for its points, in program order. What they take from now on comes
+    /// with them: it is given back when that is dropped.
     ///
     /// # Errors
     /// ResourceExhausted if there is room neither in memory nor on disk, Unavailable if the disk fails.
-    pub fn take_writes(self) -> Result<(Vec<BucketWrite>, Kept)> {
-        let mut by_bucket: IndexMap<Name, (Name, Vec<Staged>)> = IndexMap::new();
-        for (spec, staged) in self.staged {
-            let calls = by_bucket.entry(spec.bucket.clone()).or_insert_with(|| (spec.bucket_name.clone(), Vec::new()));
-            calls.1.push(std::mem::take(&mut *staged.lock()));
+    pub fn take_writes(self, held: Vec<Reservation>) -> Result<(Vec<BucketWrite>, Kept)> {
+        let in_memory: usize = self.staged.iter().map(|(_, staged)| staged.lock().in_memory()).sum();
+        // Records will be made of them, which take about twice as much beside them.
+        let much = in_memory > self.memory.share() / 2;
+        let mut by_bucket: IndexMap<Name, Vec<(Call, Staged, Reservation)>> = IndexMap::new();
+        for ((call, staged), held) in self.staged.into_iter().zip(held) {
+            let staged = std::mem::take(&mut *staged.lock());
+            by_bucket.entry(call.spec.bucket.clone()).or_default().push((call, staged, held));
         }
-        let (mut writes, mut kept) = (Vec::with_capacity(by_bucket.len()), Kept::default());
-        for (bucket, (bucket_name, mut calls)) in by_bucket {
-            let mut held = self.memory.reservation();
-            let in_memory = calls.iter().map(Staged::memory).sum();
-            // Records will be made of them, which take about twice as much beside them.
-            let much = in_memory > self.memory.share() / 2 || calls.iter().any(|call| call.on_disk > 0);
-            let points = match much || held.set(in_memory).is_err() {
-                false => calls.iter_mut().flat_map(Staged::take_points).collect::<Vec<_>>().into(),
-                true => {
-                    calls.iter_mut().try_for_each(|call| call.go_to_disk(self.memory.space()))?;
-                    let runs: Vec<_> = calls.into_iter().map(|call| call.runs).collect();
-                    // While they are read a piece of each is in memory.
-                    let of_run = |run: &Arc<Run>| run.memory() + self.memory.space().piece_bytes();
-                    let bytes = runs.iter().flatten().map(of_run).sum();
-                    held.set(bytes).map_err(|full| refusal("to wants", bytes, full))?;
-                    Points::on_disk(runs)
+        let (mut writes, mut kept, mut to_read) = (Vec::with_capacity(by_bucket.len()), Kept::default(), 0);
+        for (bucket, mut calls) in by_bucket {
+            let bucket_name = calls[0].0.spec.bucket_name.clone();
+            let on_disk = much || calls.iter().any(|(_, staged, _)| staged.on_disk > 0);
+            for (call, staged, held) in &mut calls {
+                if on_disk {
+                    staged.go_to_disk(self.memory.space()).map_err(|error| error.at(call.span))?;
                 }
+                let bytes = staged.memory();
+                held.set(bytes).map_err(|full| refusal("to wants", bytes, full).at(call.span))?;
+            }
+            let (staged, held): (Vec<Staged>, Vec<Reservation>) =
+                calls.into_iter().map(|(_, staged, held)| (staged, held)).unzip();
+            held.into_iter().for_each(|held| kept.keep(held));
+            let points = if on_disk {
+                let runs: Vec<_> = staged.into_iter().map(|staged| staged.runs).collect();
+                to_read = to_read.max(runs.iter().flatten().map(|run| run.memory_to_read()).sum());
+                Points::on_disk(runs)
+            } else {
+                Points::from(take_points(staged))
             };
-            kept.keep(held);
             writes.push(BucketWrite { bucket, bucket_name, points });
         }
+        // Buckets are read one after the other.
+        let mut reading = self.memory.reservation();
+        reading.set(to_read).map_err(|full| refusal("to wants", to_read, full))?;
+        kept.keep(reading);
         Ok((writes, kept))
+    }
+}
+
+/// The points of some `to()`, all in memory.
+fn take_points(mut staged: Vec<Staged>) -> Vec<Point> {
+    let mut points = staged.first_mut().map(Staged::take_points).unwrap_or_default();
+    staged.iter_mut().skip(1).for_each(|call| points.append(&mut call.take_points()));
+    points
+}
+
+#[cfg(test)]
+impl Staging {
+    pub(super) fn memory(&self) -> &Memory {
+        &self.memory
+    }
+
+    /// How many `to()` stage points.
+    pub(super) fn calls(&self) -> usize {
+        self.staged.len()
+    }
+
+    /// Whether some run on disk was merged of others.
+    pub(super) fn has_merged_runs(&self) -> bool {
+        self.staged.iter().any(|(_, staged)| staged.lock().runs.iter().any(|run| run.is_merged()))
     }
 }
 
@@ -187,7 +228,7 @@ impl Staged {
         let tables = parts.iter().zip(ends).flat_map(|((table, start), end)| (*start..end).map(|_| *table));
         let numbers = self.on_disk as u64..;
         let numbered = tables.zip(numbers).zip(&points).map(|((table, number), point)| (table, number, point));
-        runs::add(&mut self.runs, numbered.collect(), space)?;
+        sorted_run::add(&mut self.runs, numbered.collect(), space)?;
         self.on_disk += points.len();
         Ok(())
     }

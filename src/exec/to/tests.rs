@@ -7,10 +7,12 @@ use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 
 use super::*;
+use crate::diagnostic::Span;
 use crate::error::ErrorKind;
 use crate::exec::{BucketWrite, Memory};
 use crate::point::line_protocol;
 use crate::table::TableId;
+use crate::table::pool::Kept;
 use crate::table::pool::Pool;
 use crate::table::testing::{normal, show, tables};
 
@@ -30,6 +32,14 @@ fn memory(process: &Arc<Pool>) -> Memory {
     Memory::of_run(process, usize::MAX, &Pool::new(0), std::path::Path::new("nowhere"))
 }
 
+const SPAN: Span = Span { start: 3, end: 5 };
+
+/// What is staged; the operators have reserved nothing.
+fn taken(staging: Staging) -> (Vec<BucketWrite>, Kept) {
+    let held = std::iter::repeat_with(|| staging.memory().reservation()).take(staging.calls()).collect();
+    staging.take_writes(held).unwrap()
+}
+
 fn staging(max_points: usize) -> Staging {
     Staging::new(max_points, memory(&Pool::new(usize::MAX)))
 }
@@ -37,14 +47,14 @@ fn staging(max_points: usize) -> Staging {
 /// Points as line protocol, the rows that were passed on, and warnings.
 fn run(spec: ToSpec, input: &str) -> Result<(String, String, Vec<String>)> {
     let mut staging = staging(1_000);
-    let mut operator = staging.operator(&Arc::new(spec), true).unwrap();
+    let mut operator = staging.operator(&Arc::new(spec), SPAN, true).unwrap();
     let mut out = Out::default();
     for chunk in tables(input) {
         operator.push(0, chunk, &mut out)?;
     }
     operator.finish(0, &mut out)?;
     let warnings = staging.warnings();
-    Ok((lines(&staging.take_writes().unwrap().0), show(&out.chunks), warnings))
+    Ok((lines(&taken(staging).0), show(&out.chunks), warnings))
 }
 
 fn lines(writes: &[BucketWrite]) -> String {
@@ -225,9 +235,9 @@ fn more_points_than_the_limit_are_refused() {
     let row = "
         _time:time _measurement:string _field:string _value:int
         T1 m f 1";
-    staging.operator(&spec, true).unwrap().push(0, tables(row).remove(0), &mut out).unwrap();
+    staging.operator(&spec, SPAN, true).unwrap().push(0, tables(row).remove(0), &mut out).unwrap();
     // The limit is for all `to()` of a script together.
-    let error = staging.operator(&spec, true).unwrap().push(0, tables(row).remove(0), &mut out).unwrap_err();
+    let error = staging.operator(&spec, SPAN, true).unwrap().push(0, tables(row).remove(0), &mut out).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::ResourceExhausted);
 }
 
@@ -235,7 +245,8 @@ fn more_points_than_the_limit_are_refused() {
 fn points_come_in_the_order_of_tables_and_of_the_calls_not_of_arrival() {
     let mut staging = staging(10);
     let spec = Arc::new(spec());
-    let (mut first, mut second) = (staging.operator(&spec, true).unwrap(), staging.operator(&spec, true).unwrap());
+    let (mut first, mut second) =
+        (staging.operator(&spec, SPAN, true).unwrap(), staging.operator(&spec, SPAN, true).unwrap());
     let mut out = Out::default();
     let mut chunks = tables(
         "
@@ -248,23 +259,20 @@ fn points_come_in_the_order_of_tables_and_of_the_calls_not_of_arrival() {
     second.push(0, chunks[0].clone(), &mut out).unwrap();
     first.push(0, chunks.remove(1), &mut out).unwrap();
     first.push(0, chunks.remove(0), &mut out).unwrap();
-    assert_eq!(
-        lines(&staging.take_writes().unwrap().0),
-        "# out\nm f=1i 1000000000\nm f=2i 1000000000\nm f=1i 1000000000\n"
-    );
+    assert_eq!(lines(&taken(staging).0), "# out\nm f=1i 1000000000\nm f=2i 1000000000\nm f=1i 1000000000\n");
 }
 
 #[test]
 fn without_staging_rows_pass_and_no_point_is_made() {
     let mut staging = staging(10);
-    let mut operator = staging.operator(&Arc::new(spec()), false).unwrap();
+    let mut operator = staging.operator(&Arc::new(spec()), SPAN, false).unwrap();
     let mut out = Out::default();
     let input = "
         _time:time _measurement:string _field:string _value:int
         T1 m f 1";
     operator.push(0, tables(input).remove(0), &mut out).unwrap();
     assert_eq!(show(&out.chunks), normal(input));
-    assert!(staging.take_writes().unwrap().0.is_empty());
+    assert!(taken(staging).0.is_empty());
 }
 
 /// flux-semantics 5.4: the key's columns are tags, all others fields.
@@ -294,17 +302,18 @@ fn wide_rows_make_a_point_each() {
 /// identity comes once, with the latest value of each of its fields in the order in which they first came.
 #[test]
 fn points_on_disk_merge_as_those_in_memory_do() {
+    let (mut on_disk, mut merged) = (0, 0);
     for seed in 0..300 {
         let random = &mut StdRng::seed_from_u64(seed);
         let (disk, folder) = (Pool::new(1 << 24), tempfile::tempdir().unwrap());
-        // A piece holds a sixty-fourth of half of this: from a row or two to all of them.
-        let bytes = [600_000, 1_000_000, 1 << 30][random.random_range(0..3)];
+        // A piece holds some of the rows, or all of them.
+        let bytes = [100_000, 1_000_000, 1 << 30][random.random_range(0..3)];
         let process = Pool::new(1 << 30);
         let memory = Memory::of_run(&process, bytes, &disk, folder.path());
         let mut staging = Staging::new(100_000, memory.clone());
         let spec = Arc::new(spec());
         let mut calls: Vec<To> =
-            (0..random.random_range(1..4)).map(|_| staging.operator(&spec, true).unwrap()).collect();
+            (0..random.random_range(1..4)).map(|_| staging.operator(&spec, SPAN, true).unwrap()).collect();
         // Rows by call, table and part: what counts is that order, not that of arrival.
         let mut pushed = Vec::new();
         for part in 0..random.random_range(1..40) {
@@ -325,9 +334,10 @@ fn points_on_disk_merge_as_those_in_memory_do() {
                 calls[call].relieve(memory.space()).unwrap();
             }
         }
-        let went = disk.taken() > 0;
+        on_disk += usize::from(disk.taken() > 0);
         drop(calls);
-        let (writes, kept) = staging.take_writes().unwrap();
+        merged += usize::from(staging.has_merged_runs());
+        let (writes, kept) = taken(staging);
         assert_eq!(writes[0].points.len(), pushed.iter().map(|(_, rows)| rows.len()).sum::<usize>());
         assert_eq!(writes[0].points.staged().map(Result::unwrap).count(), writes[0].points.len());
 
@@ -348,9 +358,39 @@ fn points_on_disk_merge_as_those_in_memory_do() {
             let identity = (point.tags[0].1.to_string(), point.time_ns / 1_000_000_000);
             assert!(found.insert(identity, fields).is_none(), "seed {seed}: an identity comes twice");
         }
-        assert_eq!(found, expected, "seed {seed}, on disk: {went}");
+        assert_eq!(found, expected, "seed {seed}");
         drop(kept);
         assert_eq!((process.taken(), disk.taken()), (0, 0), "seed {seed}");
+    }
+    assert!(on_disk > 100 && on_disk < 290 && merged > 10, "{on_disk} {merged}");
+}
+
+/// Names may hold what stands between names in line protocol.
+#[test]
+fn series_whose_line_protocol_reads_alike_stay_apart() {
+    let spec = Arc::new(spec());
+    for bytes in [1 << 16, 1 << 30] {
+        let (disk, folder) = (Pool::new(1 << 24), tempfile::tempdir().unwrap());
+        let memory = Memory::of_run(&Pool::new(1 << 30), bytes, &disk, folder.path());
+        let mut staging = Staging::new(10_000, memory.clone());
+        let mut call = staging.operator(&spec, SPAN, true).unwrap();
+        for text in [
+            r"_time:time _measurement:string t:string _field:string _value:int
+              T1 m\ v f 1",
+            r"_time:time _measurement:string _field:string _value:int
+              T1 m,t=v f 2",
+        ] {
+            for _ in 0..300 {
+                call.push(0, tables(text).remove(0), &mut Out::default()).unwrap();
+            }
+        }
+        assert_eq!(call.relieve(memory.space()).unwrap(), bytes == 1 << 16);
+        drop(call);
+        let (writes, _kept) = taken(staging);
+        let points: Vec<Point> = writes[0].points.clone().merged().collect::<Result<_>>().unwrap();
+        let mut found: Vec<&str> = points.iter().map(|point| &*point.measurement).collect();
+        found.sort_unstable();
+        assert_eq!(found, ["m,t=v", r"m\"]);
     }
 }
 
@@ -360,7 +400,7 @@ fn points_on_disk_are_not_in_memory() {
     let process = Pool::new(1 << 30);
     let memory = Memory::of_run(&process, 1 << 20, &disk, folder.path());
     let mut staging = Staging::new(100_000, memory.clone());
-    let mut call = staging.operator(&Arc::new(spec()), true).unwrap();
+    let mut call = staging.operator(&Arc::new(spec()), SPAN, true).unwrap();
     let mut text = "_time:time _measurement:string host:string _field:string _value:float".to_string();
     (0..4_000).for_each(|row| text += &format!("\nT{row} m a f {row}.5"));
     let chunk = tables(&text).remove(0);
@@ -373,7 +413,7 @@ fn points_on_disk_are_not_in_memory() {
         assert!(call.memory() < held / 20, "{} of {held}", call.memory());
     }
     drop(call);
-    let (writes, kept) = staging.take_writes().unwrap();
+    let (writes, kept) = taken(staging);
     // A piece of each run: eight of the first ten have become one.
     assert!(kept.bytes() < 4 * (memory.space().piece_bytes() + 10_000), "{}", kept.bytes());
     let points: Vec<Point> = writes[0].points.clone().merged().collect::<Result<_>>().unwrap();
@@ -387,7 +427,7 @@ fn a_bound_on_disk_refuses_points() {
     let (disk, folder) = (Pool::new(1_000), tempfile::tempdir().unwrap());
     let memory = Memory::of_run(&Pool::new(1 << 30), 1 << 16, &disk, folder.path());
     let mut staging = Staging::new(100_000, memory.clone());
-    let mut call = staging.operator(&Arc::new(spec()), true).unwrap();
+    let mut call = staging.operator(&Arc::new(spec()), SPAN, true).unwrap();
     let mut text = "_time:time _measurement:string _field:string _value:int".to_string();
     (0..1_000).for_each(|row| text += &format!("\nT{row} m f {row}"));
     call.push(0, tables(&text).remove(0), &mut Out::default()).unwrap();

@@ -193,7 +193,7 @@ async fn give_all(emitter: &mut Emitter, chunks: &mpsc::Sender<Result<Chunk>>) -
 pub(super) struct ScanSource(State);
 
 enum State {
-    Pinned(PinnedScan),
+    Pinned(Box<PinnedScan>),
     /// Read at once.
     Small(Box<Emitter>),
     /// Read ahead by a task, which ends when nobody takes its chunks any more.
@@ -204,13 +204,13 @@ enum State {
 impl ScanSource {
     /// Nothing is read before the first chunk is asked for.
     pub(super) fn new(pinned: PinnedScan) -> Self {
-        ScanSource(State::Pinned(pinned))
+        ScanSource(State::Pinned(Box::new(pinned)))
     }
 
     /// Opens it; `None` if it has been.
     async fn open(&mut self) -> Result<Option<Cut>> {
         match std::mem::replace(&mut self.0, State::Done) {
-            State::Pinned(pinned) => Cut::open(pinned).await.map(Some),
+            State::Pinned(pinned) => Cut::open(*pinned).await.map(Some),
             state => {
                 self.0 = state;
                 Ok(None)

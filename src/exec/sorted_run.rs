@@ -12,35 +12,50 @@ use arrow::datatypes::{Int64Type, UInt64Type};
 use itertools::Itertools;
 
 use crate::error::{Error, Result};
-use crate::point::{Point, result_json, series_key};
+use crate::point::{Point, result_json};
 use crate::table::TableId;
 use crate::table::spill::{Piece, SpillFile, SpillSpace};
 
 /// So many runs of one level become a run of the next one.
 const RUNS_PER_LEVEL: usize = 8;
 
+/// Texts of a piece are gathered in blocks of so many bytes.
+const BLOCK_BYTES: u32 = 16 << 10;
+
 /// What a row takes beside its texts, in bytes; about.
 const ROW_BYTES: usize = 3 * size_of::<u128>() + 3 * size_of::<u64>();
 
 /// Points that are sorted by identity.
 #[derive(Debug)]
-pub struct Run {
+pub struct SortedRun {
     /// How often its points have been merged.
     level: u32,
     len: usize,
     file: SpillFile,
     pieces: Vec<Piece>,
+    /// What its largest piece takes in memory, in bytes; about.
+    largest: usize,
 }
 
-impl Run {
+impl SortedRun {
     /// How many points it has.
     pub(super) fn len(&self) -> usize {
         self.len
     }
 
+    #[cfg(test)]
+    pub(super) fn is_merged(&self) -> bool {
+        self.level > 0
+    }
+
     /// What it takes in memory while nothing of it is read, in bytes.
     pub(super) fn memory(&self) -> usize {
-        size_of::<Run>() + self.pieces.capacity() * size_of::<Piece>()
+        size_of::<SortedRun>() + self.pieces.capacity() * size_of::<Piece>()
+    }
+
+    /// What it takes beside that while it is read, in bytes.
+    pub(super) fn memory_to_read(&self) -> usize {
+        self.largest
     }
 }
 
@@ -48,10 +63,10 @@ impl Run {
 pub(super) type Numbered<'p> = (TableId, u64, &'p Point);
 
 /// Writes points as a run behind those of their `to()`. Where many are of one level they become one, so that a merge never
-/// reads many at once.
-pub(super) fn add(runs: &mut Vec<Arc<Run>>, points: Vec<Numbered<'_>>, space: &SpillSpace) -> Result<()> {
+/// reads many of a `to()` at once.
+pub(super) fn add(runs: &mut Vec<Arc<SortedRun>>, points: Vec<Numbered<'_>>, space: &SpillSpace) -> Result<()> {
     let mut keyed: Vec<(String, Numbered<'_>)> =
-        points.into_iter().map(|numbered| (series_key(&numbered.2.measurement, &numbered.2.tags), numbered)).collect();
+        points.into_iter().map(|numbered| (series_of(numbered.2), numbered)).collect();
     keyed.sort_unstable_by(|(left_key, left), (right_key, right)| {
         let place = |(table, number, point): &Numbered<'_>| (point.time_ns, *table, *number);
         left_key.cmp(right_key).then_with(|| place(left).cmp(&place(right)))
@@ -83,9 +98,21 @@ pub(super) fn add(runs: &mut Vec<Arc<Run>>, points: Vec<Numbered<'_>>, space: &S
     Ok(())
 }
 
+/// A text for the measurement and tags of a point that no other series has: where a name ends is told by its length.
+fn series_of(point: &Point) -> String {
+    let names = || std::iter::once(&point.measurement).chain(point.tags.iter().flat_map(|(key, value)| [key, value]));
+    let mut text = String::with_capacity(names().map(|name| name.len() + 4).sum());
+    for name in names() {
+        text.push_str(&name.len().to_string());
+        text.push(':');
+        text.push_str(name);
+    }
+    text
+}
+
 /// All rows of some runs by identity, those of one in the order in which they count.
 pub(super) fn sorted(runs: Vec<Rows>) -> impl Iterator<Item = Result<Row>> {
-    // An error comes before everything else: nothing is given behind it.
+    // An error comes before everything else: whoever reads stops at it.
     runs.into_iter().kmerge_by(|left, right| match (left, right) {
         (Ok(left), Ok(right)) => left.place() < right.place(),
         (left, _) => left.is_err(),
@@ -95,11 +122,11 @@ pub(super) fn sorted(runs: Vec<Rows>) -> impl Iterator<Item = Result<Row>> {
 /// Writes a run, piece after piece.
 struct Writer<'s> {
     space: &'s SpillSpace,
-    run: Run,
+    run: SortedRun,
     times: Vec<i64>,
     tables: Vec<TableId>,
     numbers: Vec<u64>,
-    /// Series key, payload, schema.
+    /// Series, payload, schema.
     texts: [StringViewBuilder; 3],
     bytes: usize,
 }
@@ -108,11 +135,12 @@ impl<'s> Writer<'s> {
     fn new(space: &'s SpillSpace, level: u32) -> Result<Writer<'s>> {
         Ok(Writer {
             space,
-            run: Run { level, len: 0, file: space.file()?, pieces: Vec::new() },
+            run: SortedRun { level, len: 0, file: space.file()?, pieces: Vec::new(), largest: 0 },
             times: Vec::new(),
             tables: Vec::new(),
             numbers: Vec::new(),
-            texts: Default::default(),
+            // Blocks of their own grow from piece to piece.
+            texts: std::array::from_fn(|_| StringViewBuilder::new().with_fixed_block_size(BLOCK_BYTES)),
             bytes: 0,
         })
     }
@@ -137,11 +165,12 @@ impl<'s> Writer<'s> {
         let columns: Vec<ArrayRef> = [times, tables, numbers].into_iter().chain(texts).collect();
         self.run.pieces.push(self.run.file.write(&columns, len)?);
         self.run.len += len;
+        self.run.largest = self.run.largest.max(self.bytes);
         self.bytes = 0;
         Ok(())
     }
 
-    fn finish(mut self) -> Result<Arc<Run>> {
+    fn finish(mut self) -> Result<Arc<SortedRun>> {
         if !self.times.is_empty() {
             self.cut()?;
         }
@@ -191,7 +220,7 @@ impl Row {
 
 /// The rows of a run, one after the other. Nothing comes behind an error.
 pub(super) struct Rows {
-    run: Arc<Run>,
+    run: Arc<SortedRun>,
     call: usize,
     pieces: VecDeque<Piece>,
     batch: Option<Arc<Batch>>,
@@ -200,7 +229,7 @@ pub(super) struct Rows {
 
 impl Rows {
     /// Of a run of the n-th `to()` of a script.
-    pub(super) fn new(run: Arc<Run>, call: usize) -> Rows {
+    pub(super) fn new(run: Arc<SortedRun>, call: usize) -> Rows {
         Rows { pieces: run.pieces.iter().copied().collect(), run, call, batch: None, row: 0 }
     }
 
