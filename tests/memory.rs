@@ -112,6 +112,8 @@ async fn whatever_holds_rows_is_refused_beyond_the_limit() {
         ("group", rows("group(columns: [\"_value\"])")),
         ("pivot", rows("pivot(rowKey: [\"_time\"], columnKey: [\"h\"], valueColumn: \"_value\")")),
         ("window", rows("window(every: 1ns)")),
+        ("window", rows("window(every: 1s, createEmpty: true)")),
+        ("window", rows("aggregateWindow(every: 1s, fn: mode)")),
         ("aggregateWindow", rows("aggregateWindow(every: 1ns, fn: mean, createEmpty: false)")),
         ("aggregateWindow", rows("aggregateWindow(every: 1ns, fn: last, createEmpty: false)")),
         ("distinct", rows("map(fn: (r) => ({r with _value: string(v: r._time)})) |> distinct()")),

@@ -357,6 +357,28 @@ fn a_query_ends_with_its_client_its_time_or_an_interrupt() {
     wait_until("the query of a reader that has left runs on", || queries_running(&daemon) == 0);
 }
 
+/// A join that finds nothing computes for minutes without waiting for anything.
+#[test]
+fn statements_that_never_pause_end_for_whoever_asked_and_stop_nobody_else() {
+    let home = tempfile::tempdir().unwrap();
+    let daemon = plant(home.path());
+    let busy = "SELECT count(*) FROM generate_series(1, 300000) a, generate_series(1, 300000) b WHERE a.value * b.value % 7 = 8";
+    let asked: Vec<_> = (0..2 * std::thread::available_parallelism().unwrap().get())
+        .map(|_| {
+            let mut command = Command::new(FLUXMILL);
+            command.args(["sql", busy, "--timeout", "300ms", "--data-dir"]).arg(&daemon.data_dir);
+            command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
+        })
+        .collect();
+    for child in asked {
+        let Output { status, stderr, .. } = child.wait_with_output().unwrap();
+        let said = String::from_utf8(stderr).unwrap();
+        assert!(status.code() == Some(130) && said.contains("given up after 300 ms"), "{status}: {said}");
+    }
+    // All threads of SQL are busy; everything else goes on.
+    write(home.path(), &daemon, &["m f=1".to_string()]);
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_needs_too_much_memory_is_refused_and_others_go_on() {
     let directory = tempfile::tempdir().unwrap();

@@ -30,6 +30,10 @@ impl Transform for Aggregate {
         self.kind.name()
     }
 
+    fn counts(&self) -> Option<&Name> {
+        (self.kind == AggregateKind::Count).then_some(&self.column)
+    }
+
     fn operator(&self, _input: &[StreamProps]) -> Result<Box<dyn Operator>> {
         let (aggregate, plans, open) = (self.clone(), ByShape::default(), HashMap::new());
         Ok(Box::new(AggregateOperator { aggregate, plans, open, open_bytes: 0 }))

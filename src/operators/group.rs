@@ -3,13 +3,17 @@
 //! Rows keep their order, input table after input table; columns stay as they are. Tables come out in the order in which
 //! they got their first rows.
 
+use std::sync::Arc;
+
+use arrow::array::Int64Array;
+
 use super::by_shape::ByShape;
 use super::in_order::in_order;
 use super::{Operator, Out, Split, Transform};
 use crate::error::{Error, Result};
 use crate::table::merge::{Duplicates, MappingId, Merger, Target};
 use crate::table::scan::{Parts, PushOp, StreamProps, TableOrder};
-use crate::table::{Chunk, Name, Shape};
+use crate::table::{Chunk, ColumnType, Name, Place, Shape};
 
 /// Whether the columns are those of the new key or those that are left out of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,16 +49,41 @@ pub struct Group {
     pub columns: Vec<Name>,
 }
 
+/// A `group` behind which only the rows of a column are counted: what is in it makes no difference, and tables in which it
+/// has several types may come together.
+#[derive(Clone, Debug)]
+struct GroupToCount {
+    group: Group,
+    /// Never one by which is grouped.
+    counted: Name,
+}
+
 impl Group {
+    fn in_key(&self, column: &Name, was: bool) -> bool {
+        let listed = self.columns.contains(column);
+        match self.mode {
+            GroupMode::By => listed,
+            GroupMode::Except => !listed,
+            GroupMode::Extend => was || listed,
+        }
+    }
+
+    fn running(&self, input: &[StreamProps], counted: Option<Name>) -> Box<dyn Operator> {
+        let running = GroupOperator {
+            group: self.clone(),
+            counted,
+            plain: ByShape::default(),
+            merger: Merger::new(TableOrder::Arrival, Duplicates::Merge),
+            mappings: ByShape::default(),
+            one_shape: input[0].one_shape,
+        };
+        in_order(&input[0], running)
+    }
+
     fn targets(&self, shape: &Shape) -> Vec<Target> {
         let mut targets = Target::of_shape(shape);
         for target in &mut targets {
-            let listed = self.columns.contains(&target.name);
-            target.in_key = match self.mode {
-                GroupMode::By => listed,
-                GroupMode::Except => !listed,
-                GroupMode::Extend => target.in_key || listed,
-            };
+            target.in_key = self.in_key(&target.name, target.in_key);
         }
         targets
     }
@@ -66,13 +95,7 @@ impl Transform for Group {
     }
 
     fn operator(&self, input: &[StreamProps]) -> Result<Box<dyn Operator>> {
-        let running = GroupOperator {
-            group: self.clone(),
-            merger: Merger::new(TableOrder::Arrival, Duplicates::Merge),
-            mappings: ByShape::default(),
-            one_shape: input[0].one_shape,
-        };
-        Ok(in_order(&input[0], running))
+        Ok(self.running(input, None))
     }
 
     fn gives(&self, input: &[StreamProps]) -> StreamProps {
@@ -86,6 +109,13 @@ impl Transform for Group {
         Some(Split { push, rest: None })
     }
 
+    fn before(&self, next: &dyn Transform) -> Option<Arc<dyn Transform>> {
+        let counted = next.counts()?;
+        let group = || GroupToCount { group: self.clone(), counted: counted.clone() };
+        // A column that was in the key and is in it no more has one value a table, of one type or another.
+        (!self.in_key(counted, false)).then(|| Arc::new(group()) as Arc<dyn Transform>)
+    }
+
     fn explain(&self) -> String {
         let columns: Vec<String> = self.columns.iter().map(|name| format!("{name:?}")).collect();
         let mode = match self.mode {
@@ -97,15 +127,43 @@ impl Transform for Group {
     }
 }
 
+impl Transform for GroupToCount {
+    fn name(&self) -> &'static str {
+        self.group.name()
+    }
+
+    fn operator(&self, input: &[StreamProps]) -> Result<Box<dyn Operator>> {
+        Ok(self.group.running(input, Some(self.counted.clone())))
+    }
+
+    fn gives(&self, input: &[StreamProps]) -> StreamProps {
+        self.group.gives(input)
+    }
+
+    fn explain(&self) -> String {
+        self.group.explain()
+    }
+}
+
 struct GroupOperator {
     group: Group,
+    /// The column of which only the rows are counted.
+    counted: Option<Name>,
+    /// Shapes in which that is an integer; `None` where it is left as it is.
+    plain: ByShape<Option<(usize, Arc<Shape>)>>,
     merger: Merger,
     mappings: ByShape<MappingId>,
     one_shape: bool,
 }
 
 impl Operator for GroupOperator {
-    fn push(&mut self, _port: usize, chunk: Chunk, out: &mut Out) -> Result<()> {
+    fn push(&mut self, _port: usize, mut chunk: Chunk, out: &mut Out) -> Result<()> {
+        if let Some(counted) = &self.counted
+            && let Some((column, shape)) = self.plain.get(&chunk.shape, |shape| Ok(with_plain(shape, counted)))?
+        {
+            chunk.rows[*column] = Arc::new(Int64Array::from_value(0, chunk.len));
+            chunk.shape = Arc::clone(shape);
+        }
         let (group, merger) = (&self.group, &mut self.merger);
         let mapping = *self.mappings.get(&chunk.shape, |shape| Ok(merger.mapping(group.targets(shape))))?;
         self.merger.push(mapping, chunk)?;
@@ -126,10 +184,26 @@ impl Operator for GroupOperator {
     }
 }
 
+/// A shape in which a column of rows, of a type that can be counted, is an integer.
+fn with_plain(shape: &Shape, counted: &Name) -> Option<(usize, Arc<Shape>)> {
+    let column = shape.column(counted)?;
+    let Place::Row(place) = column.place else { return None };
+    if matches!(column.column_type, ColumnType::Time) {
+        return None;
+    }
+    let columns = shape.columns.iter().map(|column| {
+        let column_type = if column.name == *counted { ColumnType::Int } else { column.column_type };
+        (column.name.clone(), column_type, matches!(column.place, Place::Key(_)))
+    });
+    Some((place as usize, Shape::new(columns)))
+}
+
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
 
+    use super::super::accumulator::AggregateKind;
+    use super::super::aggregate::Aggregate;
     use super::super::testing::*;
     use super::*;
     use crate::table::testing::{normal, show};
@@ -189,6 +263,22 @@ mod tests {
         expect(&by(&["v"]), input, "h:string v:int*\nc 1\n");
         expect(&by(&[]), "h:string* v:int\n= a\n", "h:string v:int\n=\n");
         expect(&by(&["h"]), "", "");
+    }
+
+    /// flux-semantics 18, 12: what is only counted may be of several types, unless it is what is grouped by.
+    #[test]
+    fn a_column_of_two_types_can_be_counted() {
+        let count = |column: &str| Aggregate { kind: AggregateKind::Count, column: column.into() };
+        let before = |group: Group, column: &str| group.before(&count(column));
+        let input = "h:string* v:int\na 1\na -\n\nh:string* v:string\nb x\n\nh:string* v:float\nc 1.5\n";
+        let rows = "h:string v:int\na 0\na 0\nb 0\nc 0\n";
+        expect(before(by(&[]), "v").unwrap().as_ref(), input, rows);
+        expect(before(except(&["h", "v"]), "v").unwrap().as_ref(), input, rows);
+        assert!(before(by(&["v"]), "v").is_none() && before(except(&["h"]), "v").is_none());
+        assert!(by(&[]).before(&Aggregate { kind: AggregateKind::Sum, column: "v".into() }).is_none());
+        // Times cannot be counted: they stay what they are.
+        let times = "h:string* v:time\na T1\n";
+        expect(before(by(&[]), "v").unwrap().as_ref(), times, "h:string v:time\na T1\n");
     }
 
     #[test]

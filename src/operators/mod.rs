@@ -125,7 +125,7 @@ use crate::error::{Error, Result};
 use crate::table::merge::Merging;
 use crate::table::scan::PushOp;
 use crate::table::spill::SpillSpace;
-use crate::table::{Chunk, Shape, StreamProps};
+use crate::table::{Chunk, Name, Shape, StreamProps};
 
 /// Where an operator puts its chunks.
 #[derive(Debug)]
@@ -265,6 +265,16 @@ pub trait Transform: Any + fmt::Debug + Send + Sync {
     /// This operator and the one that alone takes its rows as a single operator that gives the same; `None` if there is
     /// none.
     fn joined(&self, _next: &dyn Transform) -> Option<Arc<dyn Transform>> {
+        None
+    }
+
+    /// The column whose rows it counts, if that is all that it looks at beside the key.
+    fn counts(&self) -> Option<&Name> {
+        None
+    }
+
+    /// What does the same for an operator that alone takes its rows, and fails less; `None` if there is nothing.
+    fn before(&self, _next: &dyn Transform) -> Option<Arc<dyn Transform>> {
         None
     }
 

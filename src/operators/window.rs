@@ -173,11 +173,11 @@ impl Rekeys for Windowing {
             } else {
                 self.overlapping(segment, rows, times, &mut parts)?;
             }
-            if segment.done {
-                for window in &self.all {
-                    parts.push(segment, *window, 0..0);
-                }
+            if segment.done && !self.all.is_empty() {
+                self.fits(&parts, self.all.len(), chunk.keys.columns.len())?;
+                self.all.iter().for_each(|window| parts.push(segment, *window, 0..0));
             }
+            self.fits(&parts, 0, chunk.keys.columns.len())?;
         }
         Ok(vec![Applied { chunk: parts.into_chunk(chunk)?, rekeyed }])
     }
@@ -190,6 +190,21 @@ impl Rekeys for Windowing {
 impl Windowing {
     fn is_partition(&self) -> bool {
         matches!(&self.window.windows, Windows::Family(spec) if spec.is_partition())
+    }
+
+    /// Many tables times many windows are looked at on the way: a window of a table takes its place and its key.
+    fn fits(&self, parts: &Parted, more: usize, keys: usize) -> Result<()> {
+        let windows = parts.parts.len() + more;
+        let bytes = windows * (size_of::<Part>() + size_of::<Segment>() + (keys + 2) * size_of::<u128>());
+        if bytes <= self.room {
+            return Ok(());
+        }
+        let room = self.room;
+        Err(Error::resource_exhausted(format!(
+            "window wants {bytes} bytes of memory, more than the {room} that are left: the tables have {windows} windows \
+             together"
+        ))
+        .with_hint(format!("a longer every has fewer, or createEmpty: false; {TAKES_LESS}")))
     }
 
     fn side_by_side(&mut self, segment: Segment, rows: std::ops::Range<usize>, times: Times<'_>, parts: &mut Parted) {

@@ -108,7 +108,11 @@ pub fn plan(graph: &Graph, world: &dyn World, options: PlanOptions) -> Result<Pl
                         joined[next] = Some(both);
                         input
                     }
-                    _ => planner.transform(joined[number].as_ref().unwrap_or(transform), inputs, node.span),
+                    _ => {
+                        let transform = joined[number].as_ref().unwrap_or(transform);
+                        let before = taker(graph, number).and_then(|(_, next)| transform.before(next.as_ref()));
+                        planner.transform(before.as_ref().unwrap_or(transform), inputs, node.span)
+                    }
                 }
             }
             NodeKind::Yield(_) => match (result, inputs.first()) {
@@ -210,12 +214,16 @@ impl Planner {
 
 /// The node that alone takes the rows of a node, and the operator that does what both do, if there is one.
 fn join(graph: &Graph, node: usize, transform: &dyn Transform) -> Option<(usize, Arc<dyn Transform>)> {
+    let (next, after) = taker(graph, node)?;
+    Some((next, transform.joined(after.as_ref())?))
+}
+
+/// The operator that alone takes the rows of a node, and nothing else.
+fn taker(graph: &Graph, node: usize) -> Option<(usize, &Arc<dyn Transform>)> {
     let [(next, _)] = graph.consumers[node].as_slice() else { return None };
     let NodeKind::Transform(after) = &graph.nodes[*next].kind else { return None };
-    if graph.inputs[*next].len() != 1 || graph.results.iter().any(|(own, _)| *own == node) {
-        return None;
-    }
-    Some((*next, transform.joined(after.as_ref())?))
+    let alone = graph.inputs[*next].len() == 1 && !graph.results.iter().any(|(own, _)| *own == node);
+    alone.then_some((*next, after))
 }
 
 /// An operator, or a part of one, that a scan may take over.

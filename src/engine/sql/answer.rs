@@ -1,6 +1,6 @@
 //! The rows of a query as one table in chunks, so that everything that writes results writes them.
 //!
-//! Handed to the API. SQL has more types than tables have: the narrower ones are widened, what has no counterpart (dates,
+//! Handed on by `threads`. SQL has more types than tables have: the narrower ones are widened, what has no counterpart (dates,
 //! intervals, lists, decimals, ...) becomes its text.
 
 use std::collections::HashSet;
@@ -18,7 +18,7 @@ use crate::error::{Error, Result};
 use crate::table::{Chunk, ColumnType, KeyBlock, Name, Segment, Shape};
 
 /// The rows of a query, as they come. Dropping it ends the query.
-pub struct SqlAnswer {
+pub(super) struct Rows {
     rows: SendableRecordBatchStream,
     shape: Arc<Shape>,
     keys: Arc<KeyBlock>,
@@ -45,14 +45,14 @@ impl Drop for Running {
     }
 }
 
-impl std::fmt::Debug for SqlAnswer {
+impl std::fmt::Debug for Rows {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        formatter.debug_struct("SqlAnswer").field("shape", &self.shape).finish_non_exhaustive()
+        formatter.debug_struct("Rows").field("shape", &self.shape).finish_non_exhaustive()
     }
 }
 
-impl SqlAnswer {
-    pub(super) fn new(rows: SendableRecordBatchStream) -> SqlAnswer {
+impl Rows {
+    pub(super) fn new(rows: SendableRecordBatchStream) -> Rows {
         let mut taken: HashSet<String> = HashSet::new();
         let mut columns = Vec::new();
         for field in rows.schema().fields() {
@@ -67,12 +67,7 @@ impl SqlAnswer {
         }
         let keys = Arc::new(KeyBlock { columns: Vec::new() });
         let (shape, waiting) = (Shape::new(columns), Vec::new());
-        SqlAnswer { rows, shape, keys, waiting, ended: false, _running: Running::begin() }
-    }
-
-    /// The columns, none of which is in a key.
-    pub fn shape(&self) -> &Arc<Shape> {
-        &self.shape
+        Rows { rows, shape, keys, waiting, ended: false, _running: Running::begin() }
     }
 
     /// The next rows; the last chunk ends the table and has none.

@@ -2,8 +2,8 @@
 //!
 //! Called by the API. `bucket.measurement` is a table with the rows that Flux reads and pivots (`store::WideTable`). It only
 //! reads: statements are let through by a list of those that are known to, tables are measurements and nothing else, and
-//! no function reads a file. What a query holds in memory is bounded for all queries together. This folder is the only
-//! place outside of `store` that names DataFusion.
+//! no function reads a file. What sorts, groups and joins hold is bounded for all queries together, and they run on threads of
+//! their own. This folder is the only place outside of `store` that names DataFusion.
 
 mod answer;
 mod catalog;
@@ -11,6 +11,7 @@ mod condition;
 mod failure;
 mod statement;
 mod table;
+mod threads;
 
 use std::sync::Arc;
 
@@ -24,9 +25,11 @@ use datafusion::execution::session_state::SessionState;
 use datafusion::physical_plan::execute_stream;
 use datafusion::prelude::SessionConfig;
 
-pub use self::answer::SqlAnswer;
+use self::answer::Rows;
 use self::catalog::{Buckets, CATALOG};
 use self::failure::Failures;
+pub use self::threads::SqlAnswer;
+use self::threads::Threads;
 use crate::diagnostic::Source;
 use crate::error::{Error, Result};
 use crate::store::{Snapshot, Store};
@@ -36,6 +39,12 @@ const MEMORY_BYTES: usize = 512 << 20;
 
 /// Runs SQL over a store.
 pub struct Sql {
+    planner: Arc<Planner>,
+    threads: Threads,
+}
+
+/// What makes rows of statements.
+struct Planner {
     store: Arc<Store>,
     runtime: Arc<RuntimeEnv>,
 }
@@ -59,7 +68,7 @@ impl Sql {
             .with_disk_manager_builder(no_files)
             .build_arc()
             .map_err(|error| Error::internal(format!("SQL does not start: {error}")))?;
-        Ok(Sql { store, runtime })
+        Ok(Sql { planner: Arc::new(Planner { store, runtime }), threads: Threads::start()? })
     }
 
     /// Plans one statement and begins to run it. All of its tables are pinned here: what is written later does not show.
@@ -68,6 +77,13 @@ impl Sql {
     /// Errors, with their place in the text where it is known: Invalid for what is no SQL, reads no table or changes
     /// something; NotFound for tables that do not exist; Unimplemented for SQL that DataFusion does not run.
     pub async fn open(&self, source: &Source, now_ns: i64) -> Result<SqlAnswer> {
+        let (planner, source) = (Arc::clone(&self.planner), source.clone());
+        self.threads.open(async move { planner.open(&source, now_ns).await }).await
+    }
+}
+
+impl Planner {
+    async fn open(&self, source: &Source, now_ns: i64) -> Result<Rows> {
         let buckets = Arc::new(Buckets::new(Arc::clone(&self.store), Snapshot::default()));
         let failures = Failures { source, buckets: &buckets };
         let state = self.session(Arc::clone(&buckets), now_ns);
@@ -81,7 +97,7 @@ impl Sql {
         statement::check_plan(&plan)?;
         let physical = state.create_physical_plan(&plan).await.map_err(|error| failures.of(&error, None))?;
         let stream = execute_stream(physical, state.task_ctx()).map_err(|error| failures.of(&error, None))?;
-        Ok(SqlAnswer::new(stream))
+        Ok(Rows::new(stream))
     }
 
     fn session(&self, buckets: Arc<Buckets>, now_ns: i64) -> SessionState {

@@ -107,10 +107,12 @@ impl Evaluator {
                 StringPart::Expr(expr) => {
                     let value = self.eval(expr, env)?;
                     let shown = scalar::interpolate(&value);
-                    text.push_str(&shown.map_err(|error| match described(expr) {
+                    let shown = shown.map_err(|error| match described(expr) {
                         Some(name) => error.context(name).at(expr.span),
                         None => error.at(expr.span),
-                    })?);
+                    })?;
+                    scalar::bounded_text(text.len() + shown.len()).map_err(|error| error.at(expr.span))?;
+                    text.push_str(&shown);
                 }
             }
         }

@@ -34,6 +34,7 @@ pub(super) fn binary(operator: BinaryOperator, left: &Value, right: &Value) -> R
             _ => power(*left, *right),
         })),
         (Value::String(left), Value::String(right)) if operator == Add => {
+            super::bounded_text(left.len() + right.len())?;
             let mut text = String::with_capacity(left.len() + right.len());
             text.push_str(left);
             text.push_str(right);

@@ -16,7 +16,7 @@ pub use comparison::{compare_durations, compare_int_uint, equal_values};
 pub use conversion::{to_bool, to_bytes, to_duration, to_float, to_int, to_string, to_time, to_uint};
 pub use display::display;
 pub use math::{Binary, Unary, binary_function, unary_function};
-pub use text::{float_text, interpolate};
+pub use text::{bounded_text, float_text, interpolate};
 
 use super::Value;
 use crate::error::{Error, Result};

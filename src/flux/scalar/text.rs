@@ -12,6 +12,20 @@ pub fn float_text(number: f64) -> String {
     number.to_string()
 }
 
+/// The longest text that an operator makes of shorter ones, in bytes.
+const MOST_BYTES: usize = 64 << 20;
+
+/// Whether a text of so many bytes may be made of others.
+///
+/// # Errors
+/// ResourceExhausted beyond 64 MiB: a text that doubles with every row would take all there is.
+pub fn bounded_text(bytes: usize) -> Result<()> {
+    if bytes <= MOST_BYTES {
+        return Ok(());
+    }
+    Err(Error::resource_exhausted(format!("a text longer than {} MiB would be made of others", MOST_BYTES >> 20)))
+}
+
 /// What a part `${value}` of a string becomes.
 ///
 /// # Errors

@@ -269,7 +269,7 @@ impl Zip<'_> {
 
     fn strings(self, operator: BinaryOperator, left: Text<'_>, right: Text<'_>) -> Result<Option<ArrayRef>> {
         if operator == BinaryOperator::Add {
-            return Ok(Some(self.concatenate(left, right)));
+            return self.concatenate(left, right).map(Some);
         }
         let (left, right) = (left.datum(), right.datum());
         let (left, right) = (left.as_ref(), right.as_ref());
@@ -285,7 +285,7 @@ impl Zip<'_> {
         Ok(Some(Arc::new(array?)))
     }
 
-    fn concatenate(self, left: Text<'_>, right: Text<'_>) -> ArrayRef {
+    fn concatenate(self, left: Text<'_>, right: Text<'_>) -> Result<ArrayRef> {
         let mut builder = StringViewBuilder::with_capacity(self.len);
         let mut text = String::new();
         for at in 0..self.len {
@@ -294,11 +294,12 @@ impl Zip<'_> {
                 continue;
             }
             text.clear();
+            scalar::bounded_text(left.get(at).len() + right.get(at).len())?;
             text.push_str(left.get(at));
             text.push_str(right.get(at));
             builder.append_value(&text);
         }
-        Arc::new(builder.finish())
+        Ok(Arc::new(builder.finish()))
     }
 
     fn bools(self, operator: BinaryOperator, left: Bits<'_>, right: Bits<'_>) -> Result<Option<ArrayRef>> {
