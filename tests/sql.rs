@@ -323,6 +323,7 @@ fn a_query_ends_with_its_client_its_time_or_an_interrupt() {
     let token = std::fs::read_to_string(home.path().join("data/token")).unwrap();
     let (status, said) = fails(&daemon, &["sql", ENDLESS, "--timeout", "100ms"]);
     assert!(status == 130 && said.contains("given up after 100 ms"), "{status}: {said}");
+    wait_until("the query that was given up runs on", || queries_running(&daemon) == 0);
     // The client closes its connection.
     let stream = post(&daemon, token.trim(), &format!("{{\"query\": \"{ENDLESS}\"}}"));
     wait_until("the query does not run", || queries_running(&daemon) == 1);

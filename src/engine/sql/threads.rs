@@ -40,8 +40,9 @@ impl Threads {
                     return;
                 }
             };
-            // Whoever asked may have gone: then the task is ended from outside.
-            let _ = opened.send(Ok(()));
+            if opened.send(Ok(())).is_err() {
+                return;
+            }
             while let Some(chunk) = rows.next().await.transpose() {
                 let failed = chunk.is_err();
                 if chunks.send(chunk).await.is_err() || failed {
